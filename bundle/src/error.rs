@@ -1,0 +1,224 @@
+//! Every way in which the contract can be broken, each with its exit code and what a person can do about it.
+
+use crate::exit::ExitCode;
+use crate::moment::Moment;
+use crate::name::{BadName, KeyId, Sha256};
+
+/// Why something was refused. The text says what was found and what was expected; [`Refusal::remedy`] says what to do now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The typed code is not a code.
+    #[error("the activation code {0}")]
+    CodeMalformed(#[from] crate::code::BadCode),
+    /// An authenticated answer: the site knows no such code.
+    #[error("the site knows no such code, or it was revoked")]
+    CodeUnknown,
+    /// The code exists and may not be used now.
+    #[error("the code {0}")]
+    CodeNotValid(String),
+    /// The code is bound to other machines.
+    #[error("the code is bound to another machine")]
+    HardwareMismatch,
+    /// The profile is not on offer.
+    #[error("the profile `{wanted}` is not offered by this code; it offers {}", offered.join(", "))]
+    ProfileUnknown {
+        /// What was asked for.
+        wanted: String,
+        /// The ids on offer, in backticks.
+        offered: Vec<String>,
+    },
+    /// An answer does not fit its prompt.
+    #[error("the answer to `{prompt}` {problem}")]
+    AnswerInvalid {
+        /// The prompt's name.
+        prompt: String,
+        /// What is wrong with the answer; never the answer itself.
+        problem: String,
+    },
+    /// A signature file that is not exactly what format 1 says, or does not verify.
+    #[error("{document}: {problem}")]
+    SignatureInvalid {
+        /// Which document.
+        document: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Too few keys signed.
+    #[error("{document} is signed by {found} of the {wanted} root keys that are needed")]
+    BelowThreshold {
+        /// Which document.
+        document: String,
+        /// Distinct listed keys whose signature verifies.
+        found: usize,
+        /// The threshold.
+        wanted: usize,
+    },
+    /// Freeze: the document's time is over.
+    #[error("{document} expired on {expires}; this machine's clock says {rtc}, the newest date signed by the site is {newest}")]
+    Expired {
+        /// Which document.
+        document: String,
+        /// Its end.
+        expires: Moment,
+        /// The reading of the clock.
+        rtc: Moment,
+        /// The newest verified `issued`.
+        newest: Moment,
+    },
+    /// Older than what was seen before.
+    #[error("{document} has version {found}, and version {floor} was already seen")]
+    Rollback {
+        /// Which document.
+        document: String,
+        /// Its version.
+        found: u64,
+        /// The lowest acceptable version.
+        floor: u64,
+    },
+    /// A hash or length is not what the signed parent says.
+    #[error("{what}: expected {wanted}, found {found}")]
+    Integrity {
+        /// Which object.
+        what: String,
+        /// Hash or length that was signed.
+        wanted: String,
+        /// Hash or length that was received.
+        found: String,
+    },
+    /// Not the document that was asked for, or not a document at all.
+    #[error("{document}: {problem}")]
+    WrongDocument {
+        /// Which document.
+        document: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A sealed object that was signed and does not open.
+    #[error("{what} does not open: {problem}")]
+    UnsealFailed {
+        /// Which object.
+        what: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The clock is impossible.
+    #[error("this machine's clock says {rtc}, more than ten years after the medium was built ({build})")]
+    Clock {
+        /// The reading of the clock.
+        rtc: Moment,
+        /// When the medium was built.
+        build: Moment,
+    },
+    /// Something this version does not know and must not ignore.
+    #[error("{what} needs a newer version of this program: {feature}")]
+    TooNew {
+        /// Which document.
+        what: String,
+        /// What is unknown.
+        feature: String,
+    },
+    /// No mirror and no usable copy.
+    #[error("{0}")]
+    Unreachable(String),
+    /// A certificate problem, named.
+    #[error("{0}")]
+    Tls(String),
+    /// A transfer limit was hit.
+    #[error("{0}")]
+    TooSlow(String),
+    /// A redirect, a portal page, or no site at this address.
+    #[error("{0}")]
+    NotASite(String),
+}
+
+impl Refusal {
+    /// The exit code of this refusal.
+    #[must_use]
+    pub fn exit(&self) -> ExitCode {
+        match self {
+            Self::CodeMalformed(_) => ExitCode::CodeMalformed,
+            Self::CodeUnknown => ExitCode::CodeUnknown,
+            Self::CodeNotValid(_) => ExitCode::CodeNotValid,
+            Self::HardwareMismatch => ExitCode::HardwareMismatch,
+            Self::ProfileUnknown { .. } => ExitCode::ProfileUnknown,
+            Self::AnswerInvalid { .. } => ExitCode::AnswerInvalid,
+            Self::SignatureInvalid { .. } | Self::BelowThreshold { .. } => ExitCode::SignatureInvalid,
+            Self::Expired { .. } => ExitCode::MetadataExpired,
+            Self::Rollback { .. } => ExitCode::Rollback,
+            Self::Integrity { .. } => ExitCode::Integrity,
+            Self::WrongDocument { .. } => ExitCode::WrongDocument,
+            Self::UnsealFailed { .. } => ExitCode::UnsealFailed,
+            Self::Clock { .. } => ExitCode::Clock,
+            Self::TooNew { .. } => ExitCode::TooNew,
+            Self::Unreachable(_) => ExitCode::Unreachable,
+            Self::Tls(_) => ExitCode::Tls,
+            Self::TooSlow(_) => ExitCode::TooSlow,
+            Self::NotASite(_) => ExitCode::NotASite,
+        }
+    }
+
+    /// What the person who sees this can do now.
+    #[must_use]
+    pub fn remedy(&self) -> &'static str {
+        match self.exit() {
+            ExitCode::CodeMalformed => "compare it with the slip and type it again; nothing was sent",
+            ExitCode::CodeUnknown => "check that the slip belongs to this site, or ask the person who gave it to you for a new code",
+            ExitCode::CodeNotValid => "ask the person who gave you the code for a new one",
+            ExitCode::HardwareMismatch => "use the machine that the code was made for, or ask for a code for this one",
+            ExitCode::ProfileUnknown => "choose one of the profiles that are offered",
+            ExitCode::AnswerInvalid => "give an answer of the form that is described",
+            ExitCode::SignatureInvalid => {
+                "do not go on: somebody changed the tree, or the publisher signed with a wrong key; tell the operator"
+            }
+            ExitCode::MetadataExpired => {
+                "set this machine's clock if it is wrong; otherwise the operator has to run `anode refresh` or publish again"
+            }
+            ExitCode::Rollback => "the mirror is behind or somebody replays an old tree; try another mirror or tell the operator",
+            ExitCode::Integrity => "try again or use another mirror; if it stays, the operator has to publish again",
+            ExitCode::WrongDocument => "check the address: it serves another site or something that is not one",
+            ExitCode::UnsealFailed => "tell the operator: the published tree is faulty (`anode verify` names the object)",
+            ExitCode::Clock => "set the clock in the firmware setup",
+            ExitCode::TooNew => "make a new medium with the current version",
+            ExitCode::Unreachable => "check cable, network and address, then try again",
+            ExitCode::Tls => "check this machine's clock and the server's certificate; a private CA is given with `--ca`",
+            ExitCode::TooSlow => "try again on a better connection or from a nearer mirror",
+            ExitCode::NotASite => "check the address; if this network shows a log-in page, log in first",
+            _ => "",
+        }
+    }
+
+    pub(crate) fn signature(document: &str, problem: impl Into<String>) -> Refusal {
+        Refusal::SignatureInvalid { document: document.to_owned(), problem: problem.into() }
+    }
+
+    pub(crate) fn wrong(document: &str, problem: impl Into<String>) -> Refusal {
+        Refusal::WrongDocument { document: document.to_owned(), problem: problem.into() }
+    }
+
+    pub(crate) fn unseal(what: &str, problem: impl Into<String>) -> Refusal {
+        Refusal::UnsealFailed { what: what.to_owned(), problem: problem.into() }
+    }
+
+    pub(crate) fn too_new(what: &str, feature: impl Into<String>) -> Refusal {
+        Refusal::TooNew { what: what.to_owned(), feature: feature.into() }
+    }
+
+    pub(crate) fn hash(what: &str, wanted: &Sha256, found: &Sha256) -> Refusal {
+        Refusal::Integrity { what: what.to_owned(), wanted: wanted.to_string(), found: found.to_string() }
+    }
+
+    pub(crate) fn length(what: &str, wanted: u64, found: u64) -> Refusal {
+        Refusal::Integrity { what: what.to_owned(), wanted: format!("{wanted} bytes"), found: format!("{found} bytes") }
+    }
+
+    pub(crate) fn unlisted_key(document: &str, key: KeyId) -> Refusal {
+        Refusal::signature(document, format!("signed by key {key}, which the root does not list for this role"))
+    }
+}
+
+/// A bad name inside a document is a malformed document.
+impl Refusal {
+    pub(crate) fn bad_name(document: &str, bad: &BadName) -> Refusal {
+        Refusal::wrong(document, bad.to_string())
+    }
+}

@@ -1,0 +1,184 @@
+//! The strict JSON of format 1 (format, section 1): UTF-8 without BOM, no member twice, integers 0…2⁵³−1, no floats, depth ≤ 8, nothing after the
+//! closing brace but one `\n`.
+//!
+//! `serde_json` checks the grammar; this module adds what the grammar allows and the format does not. Unknown members are ignored: they are signed.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use crate::error::Refusal;
+
+const DEPTH: usize = 8;
+const LARGEST: u64 = (1 << 53) - 1;
+
+/// Reads a document into its type.
+///
+/// # Errors
+/// What is wrong, in one line that is safe to print.
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    check(bytes)?;
+    serde_json::from_slice(bytes.strip_suffix(b"\n").unwrap_or(bytes)).map_err(|error| plain(&error))
+}
+
+/// Checks `format` and `critical` before anything else is understood, so that a document of a later format is told apart from a broken one.
+///
+/// # Errors
+/// [`Refusal::WrongDocument`] if it is not strict JSON with an integer `format`, [`Refusal::TooNew`] for another format or a critical name that is
+/// not in `known`.
+pub fn check_format(bytes: &[u8], what: &str, known: &[&str]) -> Result<(), Refusal> {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        format: u64,
+        #[serde(default)]
+        critical: Vec<String>,
+    }
+    let head: Head = read(bytes).map_err(|problem| Refusal::wrong(what, problem))?;
+    if head.format != 1 {
+        return Err(Refusal::too_new(what, format!("format {}", head.format)));
+    }
+    match head.critical.iter().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => Err(Refusal::too_new(what, format!("`{}`", crate::display::line(name, 40)))),
+        None => Ok(()),
+    }
+}
+
+fn check(bytes: &[u8]) -> Result<(), String> {
+    let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    if body.first() != Some(&b'{') || body.last() != Some(&b'}') {
+        return Err("not one JSON object with at most one line feed behind it".to_owned());
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    Strict { depth: 1 }.deserialize(&mut deserializer).map_err(|error| plain(&error))?;
+    deserializer.end().map_err(|error| plain(&error))
+}
+
+fn plain(error: &serde_json::Error) -> String {
+    crate::display::line(&error.to_string(), 160)
+}
+
+/// Visits every value and keeps none.
+#[derive(Clone, Copy)]
+struct Strict {
+    depth: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Strict {
+    fn deeper<E: serde::de::Error>(self) -> Result<Strict, E> {
+        if self.depth > DEPTH {
+            return Err(E::custom("nested more than 8 deep"));
+        }
+        Ok(Strict { depth: self.depth + 1 })
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object, a list, a string, a whole number, true, false or null")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
+        if value > LARGEST { Err(E::custom("a number above 2^53-1")) } else { Ok(()) }
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<(), E> {
+        Err(E::custom("a negative number"))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<(), E> {
+        Err(E::custom("a number that is not whole, or too large"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let inner = self.deeper()?;
+        while list.next_element_seed(inner)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let inner = self.deeper()?;
+        let mut seen = BTreeSet::new();
+        while let Some(name) = map.next_key::<String>()? {
+            map.next_value_seed(inner)?;
+            if let Some(twice) = seen.replace(name) {
+                return Err(A::Error::custom(format!("the member `{twice}` occurs twice")));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+
+    #[test]
+    fn takes_what_the_format_allows() {
+        for good in [
+            "{}",
+            "{}\n",
+            r#"{"a":9007199254740991,"b":[true,false,null,"ä\u00e4"],"c":{"a":0}}"#,
+            "{\n  \"a\": 1\n}\n",
+            r#"{"1":{"2":{"3":{"4":{"5":{"6":{"7":{}}}}}}}}"#,
+        ] {
+            assert_eq!(check(good.as_bytes()), Ok(()), "{good}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_other_readers_would_read_differently() {
+        for bad in [
+            "",
+            "[]",
+            "1",
+            "{}\n\n",
+            " {}",
+            "{} ",
+            "{}{}",
+            "\u{feff}{}",
+            r#"{"a":1,"a":1}"#,
+            r#"{"x":{"a":1,"b":2,"a":3}}"#,
+            r#"{"a":1,"\u0061":2}"#,
+            r#"{"a":9007199254740992}"#,
+            r#"{"a":18446744073709551616}"#,
+            r#"{"a":-1}"#,
+            r#"{"a":-0}"#,
+            r#"{"a":1.0}"#,
+            r#"{"a":1e3}"#,
+            r#"{"a":01}"#,
+            r#"{"a":NaN}"#,
+            r#"{"a":1,}"#,
+            r#"{'a':1}"#,
+            r#"{"a":"\ud800"}"#,
+            r#"{"1":{"2":{"3":{"4":{"5":{"6":{"7":{"8":{}}}}}}}}}"#,
+            r#"{"1":[[[[[[[[]]]]]]]]}"#,
+        ] {
+            assert!(check(bad.as_bytes()).is_err(), "{bad}");
+        }
+        assert!(check(b"{\"a\":\"\xff\"}").is_err());
+        assert!(check(b"{\"a\":\"\n\"}").is_err());
+    }
+}

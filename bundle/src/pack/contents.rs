@@ -1,0 +1,238 @@
+//! Framing a pack's files, reading them back, and splicing the answers in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use zeroize::Zeroizing;
+
+use super::manifest::{Insert, Manifest};
+use crate::error::Refusal;
+use crate::json;
+use crate::name::{Id, SafePath, SiteId};
+
+const MAGIC: &[u8; 4] = b"ANF1";
+const MANIFEST_LIMIT: usize = 1 << 20;
+const COMMAND_LINE_LIMIT: usize = 2000;
+
+/// The value of each prompt, ready to be inserted. Holds crypt hashes: wiped when dropped.
+pub type Answers = BTreeMap<Id, Zeroizing<String>>;
+
+/// An open pack. The files may hold secrets: they are wiped when dropped.
+#[derive(Clone)]
+pub struct Contents {
+    manifest: Manifest,
+    files: Vec<Zeroizing<Vec<u8>>>,
+}
+
+/// A file with the answers in it.
+pub struct FilledFile {
+    /// Where it lies for the installer.
+    pub path: SafePath,
+    /// Permission bits.
+    pub mode: u32,
+    /// Its bytes.
+    pub bytes: Zeroizing<Vec<u8>>,
+}
+
+impl Contents {
+    /// Puts a manifest and its files together.
+    ///
+    /// # Errors
+    /// What is inconsistent, as [`Contents::decode`] would say it.
+    pub fn new(manifest: Manifest, files: Vec<Vec<u8>>) -> Result<Contents, Refusal> {
+        let contents = Contents { manifest, files: files.into_iter().map(Zeroizing::new).collect() };
+        contents.check()?;
+        Ok(contents)
+    }
+
+    /// The manifest.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The files' bytes without answers, in the manifest's order.
+    pub fn files(&self) -> impl Iterator<Item = (&super::manifest::File, &[u8])> {
+        self.manifest.files.iter().zip(self.files.iter().map(|bytes| bytes.as_slice()))
+    }
+
+    /// The plaintext of the pack.
+    ///
+    /// # Errors
+    /// [`Refusal::WrongDocument`] if the manifest is larger than 1 MiB.
+    pub fn encode(&self) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+        let manifest = serde_json::to_vec(&self.manifest).map_err(|error| broken(&error.to_string()))?;
+        if manifest.len() > MANIFEST_LIMIT {
+            return Err(broken("the manifest is larger than 1 MiB"));
+        }
+        let length = u32::try_from(manifest.len()).map_err(|_| broken("the manifest is larger than 1 MiB"))?;
+        let payload: usize = self.files.iter().map(|file| file.len()).sum();
+        let mut plain = Zeroizing::new(Vec::with_capacity(8 + manifest.len() + payload));
+        plain.extend_from_slice(MAGIC);
+        plain.extend_from_slice(&length.to_be_bytes());
+        plain.extend_from_slice(&manifest);
+        for file in &self.files {
+            plain.extend_from_slice(file);
+        }
+        Ok(plain)
+    }
+
+    /// Reads the plaintext of a pack that was asked for as (`site`, `profile`).
+    ///
+    /// # Errors
+    /// [`Refusal::UnsealFailed`] for a broken frame or manifest (it was signed: a publisher's fault), [`Refusal::TooNew`] for an unknown format or
+    /// critical feature.
+    pub fn decode(plain: &[u8], site: &SiteId, profile: &Id) -> Result<Contents, Refusal> {
+        let rest = plain.strip_prefix(MAGIC).ok_or_else(|| match plain.first_chunk::<3>() {
+            Some(b"ANF") => Refusal::too_new("the pack", "an unknown framing"),
+            _ => broken("it does not begin with `ANF1`"),
+        })?;
+        let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(|| broken("it ends early"))?;
+        let length = u32::from_be_bytes(*length) as usize;
+        if length > MANIFEST_LIMIT {
+            return Err(broken("the manifest is larger than 1 MiB"));
+        }
+        let (head, mut rest) = rest.split_at_checked(length).ok_or_else(|| broken("it ends early"))?;
+        json::check_format(head, "the pack", &[])?;
+        let manifest: Manifest = json::read(head).map_err(|problem| broken(&problem))?;
+        if manifest.site != *site || manifest.profile != *profile {
+            return Err(broken("it was rendered for another site or profile"));
+        }
+        let mut files = Vec::with_capacity(manifest.files.len());
+        for file in &manifest.files {
+            let length = usize::try_from(file.length).map_err(|_| broken("it ends early"))?;
+            let (bytes, tail) = rest.split_at_checked(length).ok_or_else(|| broken("it ends early"))?;
+            files.push(Zeroizing::new(bytes.to_vec()));
+            rest = tail;
+        }
+        if !rest.is_empty() {
+            return Err(broken("there are bytes behind the last file"));
+        }
+        let contents = Contents { manifest, files };
+        contents.check()?;
+        Ok(contents)
+    }
+
+    /// The files with the answers in their places.
+    ///
+    /// # Errors
+    /// [`Refusal::AnswerInvalid`] for a prompt without an answer, and for an answer that does not fit its prompt.
+    pub fn fill(&self, answers: &Answers) -> Result<Vec<FilledFile>, Refusal> {
+        self.check_answers(answers)?;
+        self.files()
+            .map(|(file, bytes)| {
+                let bytes = splice(bytes, &file.inserts, answers)?;
+                Ok(FilledFile { path: file.path.clone(), mode: file.mode, bytes })
+            })
+            .collect()
+    }
+
+    /// The kernel command line with the answers in their places; `None` if the pack boots nothing.
+    ///
+    /// # Errors
+    /// As [`Contents::fill`], and [`Refusal::AnswerInvalid`] if an answer would split a word or make the line longer than 2,000 characters.
+    pub fn command_line(&self, answers: &Answers) -> Result<Option<Zeroizing<String>>, Refusal> {
+        let Some(boot) = &self.manifest.boot else { return Ok(None) };
+        self.check_answers(answers)?;
+        for insert in &boot.inserts {
+            if answers.get(&insert.prompt).is_some_and(|answer| answer.contains(' ')) {
+                return Err(answer_invalid(&insert.prompt, "has a blank, which the kernel command line can not hold"));
+            }
+        }
+        let line = splice(boot.command_line.as_bytes(), &boot.inserts, answers)?;
+        let line = String::from_utf8(line.to_vec()).map_err(|_| broken("the command line is not UTF-8"))?;
+        if line.len() > COMMAND_LINE_LIMIT {
+            return Err(broken("the command line is longer than 2,000 characters"));
+        }
+        Ok(Some(Zeroizing::new(line)))
+    }
+
+    fn check_answers(&self, answers: &Answers) -> Result<(), Refusal> {
+        for prompt in &self.manifest.prompts {
+            let answer = answers.get(&prompt.name).ok_or_else(|| answer_invalid(&prompt.name, "is missing"))?;
+            prompt.check(answer)?;
+        }
+        match answers.keys().find(|name| !self.manifest.prompts.iter().any(|prompt| prompt.name == **name)) {
+            Some(name) => Err(answer_invalid(name, "has no prompt in this profile")),
+            None => Ok(()),
+        }
+    }
+
+    fn check(&self) -> Result<(), Refusal> {
+        let manifest = &self.manifest;
+        let mut names = BTreeSet::new();
+        for prompt in &manifest.prompts {
+            prompt.check_definition().map_err(|problem| broken(&format!("the prompt `{}` {problem}", prompt.name)))?;
+            if !names.insert(&prompt.name) {
+                return Err(broken(&format!("the prompt `{}` occurs twice", prompt.name)));
+            }
+        }
+        let mut paths = BTreeSet::new();
+        if manifest.files.len() != self.files.len() {
+            return Err(broken("the number of files differs from the manifest's"));
+        }
+        for (file, bytes) in self.files() {
+            if !paths.insert(file.path.as_str()) {
+                return Err(broken(&format!("the file `{}` occurs twice", file.path)));
+            }
+            if file.length != bytes.len() as u64 {
+                return Err(broken(&format!("the file `{}` has another length than the manifest says", file.path)));
+            }
+            if file.mode & !0o777 != 0 {
+                return Err(broken(&format!("the file `{}` has a mode with more than permission bits", file.path)));
+            }
+            check_inserts(&file.inserts, bytes, &names).map_err(|problem| broken(&format!("`{}`: {problem}", file.path)))?;
+        }
+        // A path that is also another path's folder can not be written.
+        let folder_twice = paths.iter().find(|path| paths.iter().any(|other| other.strip_prefix(**path).is_some_and(|rest| rest.starts_with('/'))));
+        if let Some(path) = folder_twice {
+            return Err(broken(&format!("`{path}` is a file and a folder")));
+        }
+        if let Some(boot) = &manifest.boot {
+            let line = &boot.command_line;
+            if line.len() > COMMAND_LINE_LIMIT || !line.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
+                return Err(broken("the command line has more than 2,000 characters, or one outside printable ASCII"));
+            }
+            check_inserts(&boot.inserts, line.as_bytes(), &names).map_err(|problem| broken(&problem))?;
+        }
+        Ok(())
+    }
+}
+
+fn check_inserts(inserts: &[Insert], text: &[u8], prompts: &BTreeSet<&Id>) -> Result<(), String> {
+    let mut last = 0;
+    for insert in inserts {
+        if insert.at < last || insert.at > text.len() as u64 {
+            return Err("an insert is out of order or outside the text".to_owned());
+        }
+        if !prompts.contains(&insert.prompt) {
+            return Err(format!("an insert names the prompt `{}`, which does not exist", insert.prompt));
+        }
+        last = insert.at;
+    }
+    Ok(())
+}
+
+fn splice(text: &[u8], inserts: &[Insert], answers: &Answers) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    let mut filled = Zeroizing::new(Vec::with_capacity(text.len() + 256 * inserts.len()));
+    let mut rest = text;
+    let mut done = 0;
+    for insert in inserts {
+        let step = usize::try_from(insert.at.saturating_sub(done)).unwrap_or(usize::MAX);
+        let (before, after) = rest.split_at_checked(step).ok_or_else(|| broken("an insert lies outside the text"))?;
+        let answer = answers.get(&insert.prompt).ok_or_else(|| answer_invalid(&insert.prompt, "is missing"))?;
+        filled.extend_from_slice(before);
+        filled.extend_from_slice(answer.as_bytes());
+        rest = after;
+        done = insert.at;
+    }
+    filled.extend_from_slice(rest);
+    Ok(filled)
+}
+
+fn answer_invalid(prompt: &Id, problem: &str) -> Refusal {
+    Refusal::AnswerInvalid { prompt: prompt.to_string(), problem: problem.to_owned() }
+}
+
+fn broken(problem: &str) -> Refusal {
+    Refusal::unseal("the pack", problem)
+}
