@@ -14,8 +14,12 @@ pub mod moment;
 pub mod name;
 pub mod pack;
 
-mod code;
-mod json;
+pub mod code;
+pub mod derive;
+pub mod json;
+pub mod keyed;
+pub mod seal;
+pub mod signature;
 
 pub use error::Refusal;
 pub use exit::ExitCode;

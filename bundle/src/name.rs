@@ -87,8 +87,9 @@ impl SiteId {
     /// # Errors
     /// [`BadName`] unless the text is the one base32 text of 16 bytes.
     pub fn new(text: &str) -> Result<SiteId, BadName> {
+        // The decoder also takes lower case: encode again and compare.
         match BASE32_NOPAD.decode(text.as_bytes()) {
-            Ok(bytes) if bytes.len() == 16 => Ok(SiteId(text.to_owned())),
+            Ok(bytes) if bytes.len() == 16 && BASE32_NOPAD.encode(&bytes) == text => Ok(SiteId(text.to_owned())),
             _ => Err(BadName::new(text, "a site id of 26 base32 characters")),
         }
     }
