@@ -103,12 +103,9 @@ fn strict_key(key: &SigningPublicKey) -> Option<VerifyingKey> {
     (canonical && !point.is_weak()).then_some(point)
 }
 
-/// Canonical base64 of exactly `N` bytes.
+/// Base64 of exactly `N` bytes. `data-encoding` refuses every text but the canonical one: wrong padding, trailing bits, white space.
 fn base64<const N: usize>(text: &str) -> Result<[u8; N], &'static str> {
     let bytes = BASE64.decode(text.as_bytes()).map_err(|_| "has a line that is not canonical base64")?;
-    if BASE64.encode(&bytes) != text {
-        return Err("has a line that is not canonical base64");
-    }
     bytes.try_into().map_err(|_| "has a line of base64 of the wrong length")
 }
 
