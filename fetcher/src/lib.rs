@@ -1,1 +1,9 @@
-//! .
+//! The program on the medium: turns a typed code into verified installer files.
+//!
+//! Everything that decides whether bytes are believed lives in `anode-bundle`; this crate brings bytes ([`transport`], [`folder`]), asks people
+//! and hands the result over. The library exists because the publisher audits and probes its tree with exactly this code.
+
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
+
+pub mod transport;
