@@ -2,7 +2,7 @@
 
 use crate::exit::ExitCode;
 use crate::moment::Moment;
-use crate::name::{BadName, KeyId, Sha256};
+use crate::name::{KeyId, Sha256};
 
 /// Why something was refused. The text says what was found and what was expected; [`Refusal::remedy`] says what to do now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -213,12 +213,5 @@ impl Refusal {
 
     pub(crate) fn unlisted_key(document: &str, key: KeyId) -> Refusal {
         Refusal::signature(document, format!("signed by key {key}, which the root does not list for this role"))
-    }
-}
-
-/// A bad name inside a document is a malformed document.
-impl Refusal {
-    pub(crate) fn bad_name(document: &str, bad: &BadName) -> Refusal {
-        Refusal::wrong(document, bad.to_string())
     }
 }

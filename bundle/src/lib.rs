@@ -6,8 +6,10 @@
 
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+pub mod activation;
 pub mod client;
 pub mod display;
+pub mod document;
 pub mod error;
 pub mod exit;
 pub mod moment;
@@ -16,10 +18,12 @@ pub mod pack;
 
 pub mod code;
 pub mod derive;
+pub mod index;
 pub mod json;
 pub mod keyed;
 pub mod seal;
 pub mod signature;
+pub mod trust;
 
 pub use error::Refusal;
 pub use exit::ExitCode;

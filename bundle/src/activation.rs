@@ -1,0 +1,154 @@
+//! What a code unlocks (format, section 1): the JSON inside a sealed activation.
+
+use std::collections::BTreeMap;
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use zeroize::Zeroizing;
+
+use crate::code::Machine;
+use crate::error::Refusal;
+use crate::json;
+use crate::keyed::Key;
+use crate::moment::Moment;
+use crate::name::{Id, Locator, PackId, Sha256, SiteId};
+
+/// The terms of a code and the keys of its packs. Not printable: it holds keys.
+#[derive(Serialize, Deserialize)]
+pub struct Activation {
+    /// 1.
+    pub format: u64,
+    /// The site it belongs to.
+    pub site: SiteId,
+    /// The locator it belongs to.
+    pub locator: Locator,
+    /// Whether it can be used.
+    pub status: Status,
+    /// The organisation.
+    pub org: Id,
+    /// The organisation's name for people.
+    #[serde(default)]
+    pub org_title: String,
+    /// What the code was made for.
+    pub label: Id,
+    /// Refused before this moment.
+    pub not_before: Moment,
+    /// Refused after this moment.
+    pub not_after: Moment,
+    /// How many machines the operator allows; counted by people, not by the medium.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uses: Option<u64>,
+    /// Never with an expired timestamp from the medium.
+    #[serde(default)]
+    pub online: bool,
+    /// Bound to these machines; empty: to none.
+    #[serde(default)]
+    pub machines: Vec<Sha256>,
+    /// What can be chosen.
+    #[serde(default)]
+    pub offers: Vec<Offer>,
+    /// Answers to prompts that are already given.
+    #[serde(default)]
+    pub answers: BTreeMap<Id, Zeroizing<String>>,
+    /// Names that a reader must know.
+    #[serde(default)]
+    pub critical: Vec<String>,
+}
+
+/// Whether an activation can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// It can.
+    Active,
+    /// The operator counted its uses to the end.
+    UsedUp,
+    /// Its time is over.
+    Expired,
+}
+
+/// A profile on offer.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Offer {
+    /// Its id.
+    pub profile: Id,
+    /// Its title.
+    pub title: String,
+    /// Its name in the index of packs.
+    pub pack_id: PackId,
+    /// The generation of its key.
+    pub generation: u32,
+    /// What opens it.
+    pub pack_key: PackKey,
+    /// It goes ahead without the last question.
+    #[serde(default)]
+    pub unattended: bool,
+}
+
+/// The key of a pack: 64 hex digits in the activation, and nowhere else.
+#[derive(Clone)]
+pub struct PackKey(pub Key);
+
+impl Serialize for PackKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&Zeroizing::new(HEXLOWER.encode(self.0.as_slice())))
+    }
+}
+
+impl<'de> Deserialize<'de> for PackKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<PackKey, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        let bytes = HEXLOWER.decode(text.as_bytes()).map(Zeroizing::new).map_err(|_| de::Error::custom("not a key"))?;
+        let bytes = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| de::Error::custom("not a key"))?;
+        Ok(PackKey(Zeroizing::new(bytes)))
+    }
+}
+
+impl Activation {
+    /// Reads the opened JSON and compares it with what was asked for.
+    ///
+    /// # Errors
+    /// [`Refusal::TooNew`], or [`Refusal::UnsealFailed`]: it was signed and is not what it should be.
+    pub fn parse(json: &[u8], site: &SiteId, locator: &Locator) -> Result<Activation, Refusal> {
+        let what = "the activation";
+        json::check_format(json, what, &[])?;
+        let activation: Activation = json::read(json).map_err(|problem| Refusal::unseal(what, problem))?;
+        if activation.site != *site || activation.locator != *locator {
+            return Err(Refusal::unseal(what, "it belongs to another site or code"));
+        }
+        Ok(activation)
+    }
+
+    /// May it be used at `now` (a lower bound of the present) on `machine`?
+    ///
+    /// # Errors
+    /// [`Refusal::CodeNotValid`], [`Refusal::HardwareMismatch`].
+    pub fn check(&self, now: Moment, machine: Option<&Machine>) -> Result<(), Refusal> {
+        let not_valid = |problem: String| Err(Refusal::CodeNotValid(problem));
+        if self.status == Status::UsedUp {
+            return not_valid("is used up".to_owned());
+        }
+        if self.status == Status::Expired || self.not_after < now {
+            return not_valid(format!("expired on {}", self.not_after.date()));
+        }
+        if self.not_before > now {
+            return not_valid(format!("is valid only from {} on; this machine believes that today is {}", self.not_before, now.date()));
+        }
+        let bound = |machine: &Machine| self.machines.contains(&machine.binding(&self.site));
+        if !self.machines.is_empty() && !machine.is_some_and(bound) {
+            return Err(Refusal::HardwareMismatch);
+        }
+        Ok(())
+    }
+
+    /// The offer of `profile`.
+    ///
+    /// # Errors
+    /// [`Refusal::ProfileUnknown`], which lists what is offered.
+    pub fn offer(&self, profile: &str) -> Result<&Offer, Refusal> {
+        self.offers.iter().find(|offer| offer.profile.as_str() == profile).ok_or_else(|| Refusal::ProfileUnknown {
+            wanted: crate::display::line(profile, 64),
+            offered: self.offers.iter().map(|offer| format!("`{}`", offer.profile)).collect(),
+        })
+    }
+}

@@ -1,0 +1,250 @@
+//! The chain of trust: which documents are verified, in which order they are checked, and what time it is (format, sections 2 to 4).
+//!
+//! Every check of a document is made here, in one order: signature → well-formed → format → type, site, version → floor → expiry. Length and hash
+//! were compared before, by the caller who knows which parent named them.
+
+use std::collections::BTreeMap;
+
+use crate::document::{Document, Release, Role, Root, Timestamp};
+use crate::error::Refusal;
+use crate::moment::Moment;
+use crate::name::{KeyId, SiteId};
+use crate::signature::{SignatureFile, comment, split_signed};
+
+/// At most this many signature files are read for one root.
+pub const SIGNATURES_LIMIT: usize = 16;
+
+const TEN_YEARS: u64 = 3653 * 86_400;
+
+/// What the machine knows of the time.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    /// The reading of the machine's clock.
+    pub rtc: Moment,
+    /// When the medium was built. `None`: when its root was issued.
+    pub build: Option<Moment>,
+}
+
+/// A document whose signature verified under the trusted root.
+#[derive(Debug, Clone)]
+pub struct Verified<D> {
+    /// The document.
+    pub document: D,
+    /// The key that signed it.
+    pub key: KeyId,
+}
+
+/// The trusted root and the time.
+pub struct Trust {
+    root: Root,
+    rtc: Moment,
+    build: Moment,
+    newest: Moment,
+}
+
+/// A root that joined the chain, with the signatures that carried it.
+pub struct RootStep {
+    /// Its version.
+    pub version: u64,
+    /// The signature files, by key.
+    pub signatures: BTreeMap<KeyId, Vec<u8>>,
+}
+
+/// Brings the signature file of one key: `Ok(None)` if there is none.
+pub type SignatureSource<'a> = &'a mut dyn FnMut(KeyId) -> Result<Option<Vec<u8>>, Refusal>;
+
+impl Trust {
+    /// Begins with the root that came with the medium. It must meet its own threshold; its expiry is judged after the chain was walked.
+    ///
+    /// # Errors
+    /// [`Refusal::SignatureInvalid`], [`Refusal::BelowThreshold`], [`Refusal::WrongDocument`], [`Refusal::TooNew`].
+    pub fn start(shipped: &[u8], signatures: SignatureSource<'_>, clock: Clock) -> Result<Trust, Refusal> {
+        let root = Root::parse(shipped)?;
+        let mut carried = BTreeMap::new();
+        meet_threshold(&root.roles.root, &root, shipped, &mut carried, signatures)?;
+        let build = clock.build.unwrap_or(root.issued);
+        let newest = root.issued;
+        Ok(Trust { root, rtc: clock.rtc, build, newest })
+    }
+
+    /// Takes the next root: signed by the threshold of this one and of its own, and exactly one version higher.
+    ///
+    /// # Errors
+    /// As [`Trust::start`]; nothing changes then.
+    pub fn step(&mut self, body: &[u8], signatures: SignatureSource<'_>) -> Result<RootStep, Refusal> {
+        let wanted = self.root.version + 1;
+        let mut carried = BTreeMap::new();
+        // The old keys vouch for the bytes before a single one of them is parsed.
+        let claimed = Claim { kind: Root::KIND, version: wanted, site: &self.root.site };
+        meet_claim(&self.root.roles.root, &claimed, body, &mut carried, signatures)?;
+        let next = Root::parse(body)?;
+        if next.site != self.root.site || next.version != wanted {
+            return Err(Refusal::wrong(
+                &format!("root {wanted}"),
+                format!("it is root {} of the site {}", next.version, next.site),
+            ));
+        }
+        meet_threshold(&next.roles.root, &next, body, &mut carried, signatures)?;
+        self.newest = self.newest.max(next.issued);
+        self.root = next;
+        Ok(RootStep { version: wanted, signatures: carried })
+    }
+
+    /// Verifies `timestamp.signed`. Floor and expiry are the caller's next checks.
+    ///
+    /// # Errors
+    /// [`Refusal::SignatureInvalid`], [`Refusal::WrongDocument`], [`Refusal::TooNew`].
+    pub fn timestamp(&mut self, signed: &[u8]) -> Result<Verified<Timestamp>, Refusal> {
+        let (signature, body) =
+            split_signed(signed).ok_or_else(|| Refusal::signature(Timestamp::KIND, "the signature file does not have four lines"))?;
+        let verified = verify::<Timestamp>(&self.root, &self.root.roles.timestamp, signature, body)?;
+        self.not_from_the_future_root(Timestamp::KIND, verified.document.root)?;
+        self.newest = self.newest.max(verified.document.issued);
+        Ok(verified)
+    }
+
+    /// Verifies a release whose length and hash are those that a verified timestamp names.
+    ///
+    /// # Errors
+    /// [`Refusal::SignatureInvalid`], [`Refusal::WrongDocument`], [`Refusal::TooNew`].
+    pub fn release(&mut self, signature: &[u8], body: &[u8]) -> Result<Verified<Release>, Refusal> {
+        let verified = verify::<Release>(&self.root, &self.root.roles.release, signature, body)?;
+        let release = &verified.document;
+        self.not_from_the_future_root(Release::KIND, release.root)?;
+        if release.offline_until.since(release.issued) > self.root.policy.offline_max * 86_400 {
+            return Err(Refusal::wrong(Release::KIND, "its `offline_until` is later than the root's policy allows"));
+        }
+        self.newest = self.newest.max(release.issued);
+        Ok(verified)
+    }
+
+    fn not_from_the_future_root(&self, kind: &str, needed: u64) -> Result<(), Refusal> {
+        if needed > self.root.version {
+            let problem = format!("it may be read from root {needed} on, and no source has a root after {}", self.root.version);
+            return Err(Refusal::wrong(kind, problem));
+        }
+        Ok(())
+    }
+
+    /// The trusted root.
+    #[must_use]
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// A lower bound of the present: the clock's reading, the medium's build time, and every verified `issued`.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.rtc.max(self.build).max(self.newest)
+    }
+
+    /// The newest `issued` of all verified documents.
+    #[must_use]
+    pub fn newest_issued(&self) -> Moment {
+        self.newest
+    }
+
+    /// The clock's reading lies before the medium was built, so it says nothing.
+    #[must_use]
+    pub fn clock_is_dead(&self) -> bool {
+        self.rtc < self.build
+    }
+
+    /// # Errors
+    /// [`Refusal::Rollback`] if the version is below the floor.
+    pub fn check_floor<D: Document>(&self, document: &D, floor: u64) -> Result<(), Refusal> {
+        if document.version() < floor {
+            return Err(Refusal::Rollback { document: D::KIND.to_owned(), found: document.version(), floor });
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// [`Refusal::Expired`], or [`Refusal::Clock`] if the clock is so far ahead that it can not be believed.
+    pub fn check_expiry<D: Document>(&self, document: &D) -> Result<(), Refusal> {
+        if document.expires() >= self.now() {
+            return Ok(());
+        }
+        if self.rtc > self.build.plus(TEN_YEARS) {
+            return Err(Refusal::Clock { rtc: self.rtc, build: self.build });
+        }
+        Err(Refusal::Expired { document: D::KIND.to_owned(), expires: document.expires(), rtc: self.rtc, newest: self.newest })
+    }
+}
+
+/// What a trusted comment must say.
+struct Claim<'a> {
+    kind: &'static str,
+    version: u64,
+    site: &'a SiteId,
+}
+
+fn meet_threshold(
+    role: &Role,
+    root: &Root,
+    body: &[u8],
+    carried: &mut BTreeMap<KeyId, Vec<u8>>,
+    signatures: SignatureSource<'_>,
+) -> Result<(), Refusal> {
+    meet_claim(role, &Claim { kind: Root::KIND, version: root.version, site: &root.site }, body, carried, signatures)
+}
+
+/// Asks for the signatures of a role's keys in their order until its threshold is met. A missing one counts nothing; a wrong one is a refusal.
+fn meet_claim(
+    role: &Role,
+    claim: &Claim<'_>,
+    body: &[u8],
+    carried: &mut BTreeMap<KeyId, Vec<u8>>,
+    signatures: SignatureSource<'_>,
+) -> Result<(), Refusal> {
+    let what = format!("{} {}", claim.kind, claim.version);
+    let mut found = 0;
+    for listed in &role.keys {
+        if found as u64 >= role.threshold {
+            break;
+        }
+        if !carried.contains_key(&listed.id) && carried.len() < SIGNATURES_LIMIT {
+            if let Some(file) = signatures(listed.id)? {
+                carried.insert(listed.id, file);
+            }
+        }
+        let Some(bytes) = carried.get(&listed.id) else { continue };
+        let file = read_signature(&what, bytes)?;
+        if !file.verifies(listed, body) {
+            return Err(Refusal::signature(&what, format!("the signature of key {} does not verify", listed.id)));
+        }
+        check_comment(&what, &file, claim)?;
+        found += 1;
+    }
+    if (found as u64) < role.threshold {
+        let wanted = usize::try_from(role.threshold).unwrap_or(usize::MAX);
+        return Err(Refusal::BelowThreshold { document: what, found, wanted });
+    }
+    Ok(())
+}
+
+fn verify<D: Document>(root: &Root, role: &Role, signature: &[u8], body: &[u8]) -> Result<Verified<D>, Refusal> {
+    let file = read_signature(D::KIND, signature)?;
+    let listed = role.keys.iter().find(|listed| listed.id == file.key).ok_or_else(|| Refusal::unlisted_key(D::KIND, file.key))?;
+    if !file.verifies(listed, body) {
+        return Err(Refusal::signature(D::KIND, format!("the signature of key {} does not verify", listed.id)));
+    }
+    let document = D::parse(body)?;
+    if *document.site() != root.site {
+        return Err(Refusal::wrong(D::KIND, format!("it belongs to the site {}, not to {}", document.site(), root.site)));
+    }
+    check_comment(D::KIND, &file, &Claim { kind: D::KIND, version: document.version(), site: &root.site })?;
+    Ok(Verified { document, key: listed.id })
+}
+
+fn read_signature(what: &str, bytes: &[u8]) -> Result<SignatureFile, Refusal> {
+    SignatureFile::parse(bytes).map_err(|problem| Refusal::signature(what, format!("the signature file {problem}")))
+}
+
+fn check_comment(what: &str, file: &SignatureFile, claim: &Claim<'_>) -> Result<(), Refusal> {
+    let wanted = comment(claim.kind, claim.version, claim.site);
+    if file.comment == wanted {
+        return Ok(());
+    }
+    Err(Refusal::signature(what, format!("the trusted comment is `{}` and must be `{wanted}`", crate::display::line(&file.comment, 120))))
+}
