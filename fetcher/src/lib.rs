@@ -6,4 +6,9 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
+pub mod error;
+pub mod facts;
+pub mod folder;
 pub mod transport;
+
+pub use error::Failure;
