@@ -132,7 +132,11 @@ impl Activation {
             return not_valid(format!("expired on {}", self.not_after.date()));
         }
         if self.not_before > now {
-            return not_valid(format!("is valid only from {} on; this machine believes that today is {}", self.not_before, now.date()));
+            return not_valid(format!(
+                "is valid only from {} on; this machine believes that today is {}",
+                self.not_before,
+                now.date()
+            ));
         }
         let bound = |machine: &Machine| self.machines.contains(&machine.binding(&self.site));
         if !self.machines.is_empty() && !machine.is_some_and(bound) {

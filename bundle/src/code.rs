@@ -215,13 +215,17 @@ impl Machine {
         let uuid = uuid.trim().to_ascii_lowercase();
         let serial = serial.trim().to_ascii_uppercase();
         let groups = [8, 4, 4, 4, 12];
-        let uuid_is_plain = uuid.split('-').map(str::len).eq(groups) && uuid.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit());
+        let uuid_is_plain =
+            uuid.split('-').map(str::len).eq(groups) && uuid.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit());
         let filled = |text: &str| {
             let upper = text.to_ascii_uppercase();
             let mut essence = upper.bytes().filter(|b| b.is_ascii_alphanumeric()).peekable();
             let blank = essence.peek().is_none();
             let essence: Vec<u8> = essence.collect();
-            !blank && !essence.iter().all(|&b| b == b'0') && !essence.iter().all(|&b| b == b'F') && !PLACEHOLDERS.contains(&upper.as_str())
+            !blank
+                && !essence.iter().all(|&b| b == b'0')
+                && !essence.iter().all(|&b| b == b'F')
+                && !PLACEHOLDERS.contains(&upper.as_str())
         };
         if uuid_is_plain && filled(&uuid) && filled(&serial) { Ok(Machine { uuid, serial }) } else { Err(NoIdentity) }
     }
@@ -254,7 +258,11 @@ impl Secret {
     /// [`BadCode`].
     pub fn parse(text: &str) -> Result<Secret, BadCode> {
         let mut count = normalise(text)?.len();
-        let secret = if count >= PHRASE_SYMBOLS { Phrase::parse(text).map(Secret::Phrase) } else { Code::parse(text).map(Secret::Code) };
+        let secret = if count >= PHRASE_SYMBOLS {
+            Phrase::parse(text).map(Secret::Phrase)
+        } else {
+            Code::parse(text).map(Secret::Code)
+        };
         count.zeroize();
         secret
     }

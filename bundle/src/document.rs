@@ -350,7 +350,8 @@ impl Roles {
         for (name, role) in self.named() {
             let count = role.keys.len() as u64;
             let most = if name == "root" { 8 } else { 4 };
-            if role.threshold == 0 || role.threshold > count || count > most || (name != "root" && role.threshold != 1) {
+            if role.threshold == 0 || role.threshold > count || count > most || (name != "root" && role.threshold != 1)
+            {
                 return invalid(format!("the role `{name}` has threshold {} and {count} keys", role.threshold));
             }
             for listed in &role.keys {
@@ -380,7 +381,11 @@ impl Policy {
             return Err(Refusal::too_new("root", "a length of codes other than 16 and 20"));
         }
         let Lifetimes { root, release, timestamp, activation } = self.lifetimes;
-        if root > ceiling::ROOT || release > ceiling::RELEASE || timestamp > ceiling::TIMESTAMP || self.offline_max > ceiling::RELEASE {
+        if root > ceiling::ROOT
+            || release > ceiling::RELEASE
+            || timestamp > ceiling::TIMESTAMP
+            || self.offline_max > ceiling::RELEASE
+        {
             return Err(Refusal::wrong("root", "its policy has a lifetime above the ceiling"));
         }
         if [root, release, timestamp, activation].contains(&0) {

@@ -54,7 +54,9 @@ pub enum Refusal {
         wanted: usize,
     },
     /// Freeze: the document's time is over.
-    #[error("{document} expired on {expires}; this machine's clock says {rtc}, the newest date signed by the site is {newest}")]
+    #[error(
+        "{document} expired on {expires}; this machine's clock says {rtc}, the newest date signed by the site is {newest}"
+    )]
     Expired {
         /// Which document.
         document: String,
@@ -162,7 +164,9 @@ impl Refusal {
     pub fn remedy(&self) -> &'static str {
         match self.exit() {
             ExitCode::CodeMalformed => "compare it with the slip and type it again; nothing was sent",
-            ExitCode::CodeUnknown => "check that the slip belongs to this site, or ask the person who gave it to you for a new code",
+            ExitCode::CodeUnknown => {
+                "check that the slip belongs to this site, or ask the person who gave it to you for a new code"
+            }
             ExitCode::CodeNotValid => "ask the person who gave you the code for a new one",
             ExitCode::HardwareMismatch => "use the machine that the code was made for, or ask for a code for this one",
             ExitCode::ProfileUnknown => "choose one of the profiles that are offered",
@@ -173,14 +177,20 @@ impl Refusal {
             ExitCode::MetadataExpired => {
                 "set this machine's clock if it is wrong; otherwise the operator has to run `anode refresh` or publish again"
             }
-            ExitCode::Rollback => "the mirror is behind or somebody replays an old tree; try another mirror or tell the operator",
+            ExitCode::Rollback => {
+                "the mirror is behind or somebody replays an old tree; try another mirror or tell the operator"
+            }
             ExitCode::Integrity => "try again or use another mirror; if it stays, the operator has to publish again",
             ExitCode::WrongDocument => "check the address: it serves another site or something that is not one",
-            ExitCode::UnsealFailed => "tell the operator: the published tree is faulty (`anode verify` names the object)",
+            ExitCode::UnsealFailed => {
+                "tell the operator: the published tree is faulty (`anode verify` names the object)"
+            }
             ExitCode::Clock => "set the clock in the firmware setup",
             ExitCode::TooNew => "make a new medium with the current version",
             ExitCode::Unreachable => "check cable, network and address, then try again",
-            ExitCode::Tls => "check this machine's clock and the server's certificate; a private CA is given with `--ca`",
+            ExitCode::Tls => {
+                "check this machine's clock and the server's certificate; a private CA is given with `--ca`"
+            }
             ExitCode::TooSlow => "try again on a better connection or from a nearer mirror",
             ExitCode::NotASite => "check the address; if this network shows a log-in page, log in first",
             _ => "",

@@ -68,13 +68,20 @@ impl SealRoot {
     ///
     /// # Errors
     /// [`Refusal::UnsealFailed`] if `to` is no X25519 public key or the result is larger than 64 KiB.
-    pub fn seal_activation(&self, site: &SiteId, locator: &Locator, to: &SealPublicKey, json: &[u8]) -> Result<Vec<u8>, Refusal> {
+    pub fn seal_activation(
+        &self,
+        site: &SiteId,
+        locator: &Locator,
+        to: &SealPublicKey,
+        json: &[u8],
+    ) -> Result<Vec<u8>, Refusal> {
         let what = "the activation";
         let padded = pad(json, ACTIVATION_HEADER.len() + ENC + TAG);
         let info = activation_info(site, locator);
         let ephemeral = expand(&self.0, b"anode/1 ephemeral");
         let ikm = prf(&ephemeral, &[ACTIVATION_HEADER, to.as_bytes(), &info, ACTIVATION_HEADER, &padded]);
-        let public = <Kem as hpke::Kem>::PublicKey::from_bytes(to.as_bytes()).map_err(|_| Refusal::unseal(what, "its public key is not one"))?;
+        let public = <Kem as hpke::Kem>::PublicKey::from_bytes(to.as_bytes())
+            .map_err(|_| Refusal::unseal(what, "its public key is not one"))?;
         let (enc, ciphertext) = hpke::single_shot_seal_with_rng::<HpkeAead, HkdfSha256, Kem>(
             &OpModeS::Base,
             &public,
@@ -96,7 +103,14 @@ impl SealRoot {
     ///
     /// # Errors
     /// [`Refusal::UnsealFailed`] if the result is larger than 16 MiB.
-    pub fn seal_pack(&self, site: &SiteId, profile: &Id, organisation: Option<&Id>, generation: u32, plain: &[u8]) -> Result<Vec<u8>, Refusal> {
+    pub fn seal_pack(
+        &self,
+        site: &SiteId,
+        profile: &Id,
+        organisation: Option<&Id>,
+        generation: u32,
+        plain: &[u8],
+    ) -> Result<Vec<u8>, Refusal> {
         let what = "the pack";
         let pack_id = self.pack_id(profile, organisation);
         let key = self.pack_key(profile, organisation, generation);
@@ -123,7 +137,12 @@ impl SealRoot {
 ///
 /// # Errors
 /// [`Refusal::TooNew`] for another suite, [`Refusal::UnsealFailed`] if it does not open or is not padded as it must be.
-pub fn open_activation(site: &SiteId, locator: &Locator, key: &SealKeyPair, object: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+pub fn open_activation(
+    site: &SiteId,
+    locator: &Locator,
+    key: &SealKeyPair,
+    object: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let what = "the activation";
     check_size(what, object, ACTIVATION_LIMIT)?;
     let (header, rest) = object.split_first_chunk::<10>().ok_or_else(|| Refusal::unseal(what, "it ends early"))?;
@@ -131,12 +150,19 @@ pub fn open_activation(site: &SiteId, locator: &Locator, key: &SealKeyPair, obje
         return Err(foreign_suite(what, header.starts_with(b"ANA")));
     }
     let (enc, ciphertext) = rest.split_first_chunk::<ENC>().ok_or_else(|| Refusal::unseal(what, "it ends early"))?;
-    let enc = <Kem as hpke::Kem>::EncappedKey::from_bytes(enc).map_err(|_| Refusal::unseal(what, "its encapsulated key is not one"))?;
+    let enc = <Kem as hpke::Kem>::EncappedKey::from_bytes(enc)
+        .map_err(|_| Refusal::unseal(what, "its encapsulated key is not one"))?;
     let info = activation_info(site, locator);
-    let padded =
-        hpke::single_shot_open::<HpkeAead, HkdfSha256, Kem>(&OpModeR::Base, &key.secret, &enc, &info, ciphertext, ACTIVATION_HEADER)
-            .map(Zeroizing::new)
-            .map_err(|_| Refusal::unseal(what, "it was not sealed to this code"))?;
+    let padded = hpke::single_shot_open::<HpkeAead, HkdfSha256, Kem>(
+        &OpModeR::Base,
+        &key.secret,
+        &enc,
+        &info,
+        ciphertext,
+        ACTIVATION_HEADER,
+    )
+    .map(Zeroizing::new)
+    .map_err(|_| Refusal::unseal(what, "it was not sealed to this code"))?;
     unpad(what, &padded, object.len() - padded.len())
 }
 
@@ -144,17 +170,27 @@ pub fn open_activation(site: &SiteId, locator: &Locator, key: &SealKeyPair, obje
 ///
 /// # Errors
 /// [`Refusal::TooNew`] for another suite, [`Refusal::UnsealFailed`] if generation, commitment, ciphertext or padding is wrong.
-pub fn open_pack(site: &SiteId, pack_id: &PackId, key: &Key, generation: u32, object: &[u8]) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+pub fn open_pack(
+    site: &SiteId,
+    pack_id: &PackId,
+    key: &Key,
+    generation: u32,
+    object: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Refusal> {
     let what = "the pack";
     check_size(what, object, PACK_LIMIT)?;
-    let (header, body) = object.split_first_chunk::<PACK_HEADER>().ok_or_else(|| Refusal::unseal(what, "it ends early"))?;
+    let (header, body) =
+        object.split_first_chunk::<PACK_HEADER>().ok_or_else(|| Refusal::unseal(what, "it ends early"))?;
     let [m0, m1, m2, m3, s0, s1, g0, g1, g2, g3, secrets @ ..] = header;
     if [*m0, *m1, *m2, *m3] != *PACK_MAGIC || u16::from_be_bytes([*s0, *s1]) != PACK_SUITE {
         return Err(foreign_suite(what, header.starts_with(b"ANP")));
     }
     let found = u32::from_be_bytes([*g0, *g1, *g2, *g3]);
     if found != generation {
-        return Err(Refusal::unseal(what, format!("it has generation {found}, the activation holds the key of {generation}")));
+        return Err(Refusal::unseal(
+            what,
+            format!("it has generation {found}, the activation holds the key of {generation}"),
+        ));
     }
     let (tag, commitment) = secrets.split_first_chunk::<32>().ok_or_else(|| Refusal::unseal(what, "it ends early"))?;
     let (content_key, wanted) = pack_keys(key, tag, site, pack_id);

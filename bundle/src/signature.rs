@@ -123,7 +123,14 @@ mod tests {
 
     fn signed(body: &[u8]) -> (ListedKey, String) {
         let pair = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
-        let file = minisign::sign(Some(&pair.pk), &pair.sk, Cursor::new(body), Some("anode/1 root 1 X"), Some("signature from minisign secret key")).unwrap();
+        let file = minisign::sign(
+            Some(&pair.pk),
+            &pair.sk,
+            Cursor::new(body),
+            Some("anode/1 root 1 X"),
+            Some("signature from minisign secret key"),
+        )
+        .unwrap();
         let bytes = pair.pk.to_bytes();
         let id = KeyId::from_le_bytes(bytes[2..10].try_into().unwrap());
         let key = SigningPublicKey(bytes[10..42].try_into().unwrap());
@@ -142,7 +149,8 @@ mod tests {
     #[test]
     fn one_changed_bit_or_a_cut_anywhere_is_refused() {
         let (key, file) = signed(b"body");
-        let accepts = |bytes: &[u8], body: &[u8]| SignatureFile::parse(bytes).is_ok_and(|file| file.verifies(&key, body));
+        let accepts =
+            |bytes: &[u8], body: &[u8]| SignatureFile::parse(bytes).is_ok_and(|file| file.verifies(&key, body));
         assert!(accepts(file.as_bytes(), b"body"));
         for bit in 0..file.len() * 8 {
             let mut changed = file.clone().into_bytes();
@@ -167,19 +175,32 @@ mod tests {
         assert_eq!(refusal(format!("{file}\n")), "does not have exactly four lines");
         assert_eq!(refusal(format!("\n{file}")), "does not have exactly four lines");
         assert_eq!(refusal(file.replace('\n', "\r\n")), "has another first line than minisign writes");
-        assert_eq!(refusal(file.replacen("untrusted comment", "comment", 1)), "has another first line than minisign writes");
-        assert_eq!(refusal(file.replace("root 1 X", "root 1 X\u{1b}[2J")), "has a trusted comment that is too long or not printable");
+        assert_eq!(
+            refusal(file.replacen("untrusted comment", "comment", 1)),
+            "has another first line than minisign writes"
+        );
+        assert_eq!(
+            refusal(file.replace("root 1 X", "root 1 X\u{1b}[2J")),
+            "has a trusted comment that is too long or not printable"
+        );
         assert_eq!(refusal(file.replace("X\n", "X\r\n")), "has a trusted comment that is too long or not printable");
-        let legacy: String = file.lines().enumerate().map(|(n, line)| if n == 1 { format!("RW{}\n", &line[2..]) } else { format!("{line}\n") }).collect();
-        assert_eq!(refusal(legacy.replacen("RWR", "RWQ", 1)), "is not a prehashed (`ED`) signature; sign with a current minisign");
+        let legacy: String = file
+            .lines()
+            .enumerate()
+            .map(|(n, line)| if n == 1 { format!("RW{}\n", &line[2..]) } else { format!("{line}\n") })
+            .collect();
+        assert_eq!(
+            refusal(legacy.replacen("RWR", "RWQ", 1)),
+            "is not a prehashed (`ED`) signature; sign with a current minisign"
+        );
     }
 
     #[test]
     fn a_malleated_signature_is_refused() {
         // S + L encodes the same scalar; L = 2^252 + 27742317777372353535851937790883648493.
         const L: [u8; 32] = [
-            0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-            0, 0, 0, 0, 0, 0x10,
+            0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0,
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
         ];
         let (key, file) = signed(b"body");
         let mut parsed = SignatureFile::parse(file.as_bytes()).unwrap();

@@ -95,8 +95,8 @@ impl Trust {
     /// # Errors
     /// [`Refusal::SignatureInvalid`], [`Refusal::WrongDocument`], [`Refusal::TooNew`].
     pub fn timestamp(&mut self, signed: &[u8]) -> Result<Verified<Timestamp>, Refusal> {
-        let (signature, body) =
-            split_signed(signed).ok_or_else(|| Refusal::signature(Timestamp::KIND, "the signature file does not have four lines"))?;
+        let (signature, body) = split_signed(signed)
+            .ok_or_else(|| Refusal::signature(Timestamp::KIND, "the signature file does not have four lines"))?;
         let verified = verify::<Timestamp>(&self.root, &self.root.roles.timestamp, signature, body)?;
         self.not_from_the_future_root(Timestamp::KIND, verified.document.root)?;
         self.newest = self.newest.max(verified.document.issued);
@@ -120,7 +120,8 @@ impl Trust {
 
     fn not_from_the_future_root(&self, kind: &str, needed: u64) -> Result<(), Refusal> {
         if needed > self.root.version {
-            let problem = format!("it may be read from root {needed} on, and no source has a root after {}", self.root.version);
+            let problem =
+                format!("it may be read from root {needed} on, and no source has a root after {}", self.root.version);
             return Err(Refusal::wrong(kind, problem));
         }
         Ok(())
@@ -168,7 +169,12 @@ impl Trust {
         if self.rtc > self.build.plus(TEN_YEARS) {
             return Err(Refusal::Clock { rtc: self.rtc, build: self.build });
         }
-        Err(Refusal::Expired { document: D::KIND.to_owned(), expires: document.expires(), rtc: self.rtc, newest: self.newest })
+        Err(Refusal::Expired {
+            document: D::KIND.to_owned(),
+            expires: document.expires(),
+            rtc: self.rtc,
+            newest: self.newest,
+        })
     }
 }
 
@@ -203,10 +209,11 @@ fn meet_claim(
         if found as u64 >= role.threshold {
             break;
         }
-        if !carried.contains_key(&listed.id) && carried.len() < SIGNATURES_LIMIT {
-            if let Some(file) = signatures(listed.id)? {
-                carried.insert(listed.id, file);
-            }
+        if !carried.contains_key(&listed.id)
+            && carried.len() < SIGNATURES_LIMIT
+            && let Some(file) = signatures(listed.id)?
+        {
+            carried.insert(listed.id, file);
         }
         let Some(bytes) = carried.get(&listed.id) else { continue };
         let file = read_signature(&what, bytes)?;
@@ -225,13 +232,20 @@ fn meet_claim(
 
 fn verify<D: Document>(root: &Root, role: &Role, signature: &[u8], body: &[u8]) -> Result<Verified<D>, Refusal> {
     let file = read_signature(D::KIND, signature)?;
-    let listed = role.keys.iter().find(|listed| listed.id == file.key).ok_or_else(|| Refusal::unlisted_key(D::KIND, file.key))?;
+    let listed = role
+        .keys
+        .iter()
+        .find(|listed| listed.id == file.key)
+        .ok_or_else(|| Refusal::unlisted_key(D::KIND, file.key))?;
     if !file.verifies(listed, body) {
         return Err(Refusal::signature(D::KIND, format!("the signature of key {} does not verify", listed.id)));
     }
     let document = D::parse(body)?;
     if *document.site() != root.site {
-        return Err(Refusal::wrong(D::KIND, format!("it belongs to the site {}, not to {}", document.site(), root.site)));
+        return Err(Refusal::wrong(
+            D::KIND,
+            format!("it belongs to the site {}, not to {}", document.site(), root.site),
+        ));
     }
     check_comment(D::KIND, &file, &Claim { kind: D::KIND, version: document.version(), site: &root.site })?;
     Ok(Verified { document, key: listed.id })
@@ -246,5 +260,8 @@ fn check_comment(what: &str, file: &SignatureFile, claim: &Claim<'_>) -> Result<
     if file.comment == wanted {
         return Ok(());
     }
-    Err(Refusal::signature(what, format!("the trusted comment is `{}` and must be `{wanted}`", crate::display::line(&file.comment, 120))))
+    Err(Refusal::signature(
+        what,
+        format!("the trusted comment is `{}` and must be `{wanted}`", crate::display::line(&file.comment, 120)),
+    ))
 }

@@ -254,7 +254,11 @@ impl<'a> Client<'a> {
             None => self.candidates.push(new),
             Some(known) if known.timestamp.document == new.timestamp.document => (),
             Some(known) => {
-                let warning = format!("{} has another timestamp {version} than {}; keeping the own one", self.sources.name(new.origin), self.sources.name(known.origin));
+                let warning = format!(
+                    "{} has another timestamp {version} than {}; keeping the own one",
+                    self.sources.name(new.origin),
+                    self.sources.name(known.origin)
+                );
                 self.sources.warn(warning);
             }
         }
@@ -307,8 +311,20 @@ impl<'a> Client<'a> {
             self.sources.tell(Event::Offline { issued: timestamp.issued, until });
         }
         let (release, source) = (files.release, self.sources.name(candidate.origin));
-        self.sources.tell(Event::Current { timestamp: timestamp.version, release: release.version, issued: timestamp.issued, source: source.clone() });
-        Ok(Snapshot { timestamp: timestamp.clone(), release, source, offline, expired_offline, origin: candidate.origin })
+        self.sources.tell(Event::Current {
+            timestamp: timestamp.version,
+            release: release.version,
+            issued: timestamp.issued,
+            source: source.clone(),
+        });
+        Ok(Snapshot {
+            timestamp: timestamp.clone(),
+            release,
+            source,
+            offline,
+            expired_offline,
+            origin: candidate.origin,
+        })
     }
 
     /// The release that a timestamp names, from the state, the cache or a mirror: length and hash, then signature, then version.
@@ -330,7 +346,8 @@ impl<'a> Client<'a> {
                 return Ok(files);
             }
         }
-        let paths = [(tree::release(named.version), RELEASE_LIMIT), (tree::release_signature(named.version), signature::LIMIT)];
+        let paths =
+            [(tree::release(named.version), RELEASE_LIMIT), (tree::release_signature(named.version), signature::LIMIT)];
         self.sources.pair(&paths, candidate.origin.mirror(), now, &mut accept)
     }
 
@@ -361,13 +378,16 @@ impl<'a> Client<'a> {
         if self.derived.is_empty() {
             self.sources.tell(Event::Deriving);
             let root = self.trust.root();
-            self.derived = root.policy.kdf.iter().map(|kdf| derive(secret, &root.site, kdf)).collect::<Result<_, _>>()?;
+            self.derived =
+                root.policy.kdf.iter().map(|kdf| derive(secret, &root.site, kdf)).collect::<Result<_, _>>()?;
         }
         loop {
             match self.look_up_code(&snapshot) {
                 Ok(Some(activation)) => {
                     if activation.online && snapshot.expired_offline {
-                        return Err(Refusal::Unreachable("this code can be used only while a mirror answers".to_owned()));
+                        return Err(Refusal::Unreachable(
+                            "this code can be used only while a mirror answers".to_owned(),
+                        ));
                     }
                     activation.check(self.trust.now(), machine)?;
                     return Ok(activation);
@@ -376,7 +396,9 @@ impl<'a> Client<'a> {
                     Some(newer) => snapshot = newer,
                     None if snapshot.offline => {
                         let date = snapshot.timestamp.issued.date();
-                        return Err(Refusal::Unreachable(format!("the copy of {date} does not know this code, and no mirror answers")));
+                        return Err(Refusal::Unreachable(format!(
+                            "the copy of {date} does not know this code, and no mirror answers"
+                        )));
                     }
                     None => return Err(Refusal::CodeUnknown),
                 },
@@ -397,8 +419,12 @@ impl<'a> Client<'a> {
             Secret::Code(code) if !policy.code_length.contains(&(code.symbol_count() as u64)) => {
                 Err(BadCode::ForeignLength { found: code.symbol_count() }.into())
             }
-            Secret::Phrase(phrase) if !policy.phrases => Err(BadCode::ForeignLength { found: phrase.reveal().len() }.into()),
-            Secret::Hardware(_) if !policy.hardware => Err(Refusal::CodeNotValid("is the machine's own identity, which this site does not accept".to_owned())),
+            Secret::Phrase(phrase) if !policy.phrases => {
+                Err(BadCode::ForeignLength { found: phrase.reveal().len() }.into())
+            }
+            Secret::Hardware(_) if !policy.hardware => {
+                Err(Refusal::CodeNotValid("is the machine's own identity, which this site does not accept".to_owned()))
+            }
             _ => Ok(()),
         }
     }
@@ -412,7 +438,9 @@ impl<'a> Client<'a> {
     }
 
     fn look_up(&mut self, snapshot: &Snapshot, keys: &Derived) -> Result<Option<Activation>, Refusal> {
-        let Some(entry) = self.walk_index(snapshot, &snapshot.release.index.activations, &keys.locator.0)? else { return Ok(None) };
+        let Some(entry) = self.walk_index(snapshot, &snapshot.release.index.activations, &keys.locator.0)? else {
+            return Ok(None);
+        };
         let object = self.object(snapshot, "the activation", &entry, seal::ACTIVATION_LIMIT)?;
         let site = &self.trust.root().site;
         let json = seal::open_activation(site, &keys.locator, &keys.seal, &object)?;
@@ -456,7 +484,11 @@ impl<'a> Client<'a> {
             MapStart::Object(hash) => {
                 let node = self.node(snapshot, hash)?;
                 if node.len() <= index::INLINE_LIMIT {
-                    return Err(Refusal::length("the root node of an index", index::INLINE_LIMIT as u64 + 1, node.len() as u64));
+                    return Err(Refusal::length(
+                        "the root node of an index",
+                        index::INLINE_LIMIT as u64 + 1,
+                        node.len() as u64,
+                    ));
                 }
                 node
             }

@@ -134,7 +134,10 @@ impl<'a> Sources<'a> {
         let named = ORDER.iter().find_map(|exit| self.failures.iter().find(|failure| failure.exit() == *exit));
         // Anything else (a pack that does not open) is more specific than "nothing answered".
         let other = self.failures.iter().find(|failure| !ORDER.contains(&failure.exit()));
-        named.or(other).cloned().unwrap_or_else(|| Refusal::Unreachable("there is no mirror to ask, and no usable copy".to_owned()))
+        named
+            .or(other)
+            .cloned()
+            .unwrap_or_else(|| Refusal::Unreachable("there is no mirror to ask, and no usable copy".to_owned()))
     }
 
     fn get(&mut self, mirror: usize, path: &str, limit: u64, now: Moment) -> Result<Vec<u8>, FetchError> {
@@ -180,7 +183,12 @@ impl<'a> Sources<'a> {
                     continue;
                 }
             };
-            let step = trust.step(&body, &mut |key| match self.get(mirror, &tree::root_signature(version, key), signature::LIMIT, now) {
+            let step = trust.step(&body, &mut |key| match self.get(
+                mirror,
+                &tree::root_signature(version, key),
+                signature::LIMIT,
+                now,
+            ) {
                 Ok(file) => Ok(Some(file)),
                 Err(FetchError::Absent(_)) => Ok(None),
                 Err(error) => Err(error.refusal()),
@@ -195,7 +203,9 @@ impl<'a> Sources<'a> {
             }
         }
         if let Some((body, _)) = self.cached(&path, ROOT_LIMIT) {
-            let step = trust.step(&body, &mut |key| Ok(self.cached(&tree::root_signature(version, key), signature::LIMIT).map(|(file, _)| file)));
+            let step = trust.step(&body, &mut |key| {
+                Ok(self.cached(&tree::root_signature(version, key), signature::LIMIT).map(|(file, _)| file))
+            });
             match step {
                 Ok(step) => return Ok(Some((body, step))),
                 Err(refusal) => self.warn(format!("cache: {refusal}")),
@@ -239,10 +249,11 @@ impl<'a> Sources<'a> {
         accept: &mut dyn FnMut(Vec<u8>, Vec<u8>) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
         let [(body_path, body_limit), (signature_path, signature_limit)] = paths;
-        if let (Some((body, _)), Some((signature, _))) = (self.cached(body_path, *body_limit), self.cached(signature_path, *signature_limit)) {
-            if let Ok(accepted) = accept(body, signature) {
-                return Ok(accepted);
-            }
+        if let (Some((body, _)), Some((signature, _))) =
+            (self.cached(body_path, *body_limit), self.cached(signature_path, *signature_limit))
+            && let Ok(accepted) = accept(body, signature)
+        {
+            return Ok(accepted);
         }
         let mut failures = Vec::new();
         for mirror in self.order(first) {
@@ -258,13 +269,21 @@ impl<'a> Sources<'a> {
     }
 
     /// An object by its hash, from the cache or any mirror.
-    pub fn object(&mut self, what: &str, hash: &Sha256, limit: u64, length: Option<u64>, first: Option<usize>, now: Moment) -> Result<Vec<u8>, Refusal> {
+    pub fn object(
+        &mut self,
+        what: &str,
+        hash: &Sha256,
+        limit: u64,
+        length: Option<u64>,
+        first: Option<usize>,
+        now: Moment,
+    ) -> Result<Vec<u8>, Refusal> {
         let path = tree::object(hash);
-        if let Some((bytes, _)) = self.cached(&path, limit) {
-            if check_bytes(what, &bytes, length, hash).is_ok() {
-                self.tell(Event::Fetched { path, bytes: bytes.len() as u64, source: "cache".to_owned() });
-                return Ok(bytes);
-            }
+        if let Some((bytes, _)) = self.cached(&path, limit)
+            && check_bytes(what, &bytes, length, hash).is_ok()
+        {
+            self.tell(Event::Fetched { path, bytes: bytes.len() as u64, source: "cache".to_owned() });
+            return Ok(bytes);
         }
         let what = format!("{what} (`{path}`)");
         let mut failures = Vec::new();
@@ -327,7 +346,11 @@ fn entry_down(mirrors: &mut [Mirror], mirror: usize) {
 fn worst_of(failures: Vec<Refusal>, what: &str) -> Refusal {
     let delivered = failures.iter().find(|failure| !matches!(failure, Refusal::NotASite(_) | Refusal::Unreachable(_)));
     delivered.cloned().unwrap_or_else(|| match failures.into_iter().next() {
-        Some(Refusal::NotASite(text) | Refusal::Unreachable(text)) => Refusal::Unreachable(format!("{what} is nowhere to be had: {text}")),
-        _ => Refusal::Unreachable(format!("{what} is nowhere to be had: no mirror answers and the cache does not have it")),
+        Some(Refusal::NotASite(text) | Refusal::Unreachable(text)) => {
+            Refusal::Unreachable(format!("{what} is nowhere to be had: {text}"))
+        }
+        _ => Refusal::Unreachable(format!(
+            "{what} is nowhere to be had: no mirror answers and the cache does not have it"
+        )),
     })
 }

@@ -69,7 +69,8 @@ impl<'a> State<'a> {
 
     /// Every kept release, as signature and body.
     pub fn releases(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let split = |pair: &Pair| split_signed(&pair.release).map(|(signature, body)| (signature.to_vec(), body.to_vec()));
+        let split =
+            |pair: &Pair| split_signed(&pair.release).map(|(signature, body)| (signature.to_vec(), body.to_vec()));
         self.pairs.iter().filter_map(split).collect()
     }
 
@@ -84,7 +85,9 @@ impl<'a> State<'a> {
     /// Keeps a verified pair under the names of its keys, and drops what keys that the root no longer lists left behind.
     pub fn keep_pair(&mut self, trust: &Trust, timestamp: &[u8], release: &[u8]) -> Result<(), String> {
         let Some(store) = self.store.as_mut() else { return Ok(()) };
-        let key = |signed: &[u8]| split_signed(signed).and_then(|(file, _)| SignatureFile::parse(file).ok()).map(|file| file.key);
+        let key = |signed: &[u8]| {
+            split_signed(signed).and_then(|(file, _)| SignatureFile::parse(file).ok()).map(|file| file.key)
+        };
         let (Some(first), Some(second)) = (key(timestamp), key(release)) else { return Ok(()) };
         let length = u32::try_from(timestamp.len()).unwrap_or(u32::MAX);
         let bytes = [&length.to_be_bytes()[..], timestamp, release].concat();
@@ -92,7 +95,8 @@ impl<'a> State<'a> {
         let roles = &trust.root().roles;
         for name in store.list(FOLDER) {
             let listed = name.split_once('-').is_some_and(|(first, second)| {
-                roles.timestamp.keys.iter().any(|key| key.id.to_string() == first) && roles.release.keys.iter().any(|key| key.id.to_string() == second)
+                roles.timestamp.keys.iter().any(|key| key.id.to_string() == first)
+                    && roles.release.keys.iter().any(|key| key.id.to_string() == second)
             });
             if !listed {
                 store.remove(&format!("{FOLDER}/{name}"));

@@ -180,10 +180,13 @@ impl Contents {
             if file.mode & !0o777 != 0 {
                 return Err(broken(&format!("the file `{}` has a mode with more than permission bits", file.path)));
             }
-            check_inserts(&file.inserts, bytes, &names).map_err(|problem| broken(&format!("`{}`: {problem}", file.path)))?;
+            check_inserts(&file.inserts, bytes, &names)
+                .map_err(|problem| broken(&format!("`{}`: {problem}", file.path)))?;
         }
         // A path that is also another path's folder can not be written.
-        let folder_twice = paths.iter().find(|path| paths.iter().any(|other| other.strip_prefix(**path).is_some_and(|rest| rest.starts_with('/'))));
+        let folder_twice = paths.iter().find(|path| {
+            paths.iter().any(|other| other.strip_prefix(**path).is_some_and(|rest| rest.starts_with('/')))
+        });
         if let Some(path) = folder_twice {
             return Err(broken(&format!("`{path}` is a file and a folder")));
         }

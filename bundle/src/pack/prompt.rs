@@ -79,7 +79,8 @@ impl Prompt {
     pub fn check(&self, answer: &str) -> Result<(), Refusal> {
         let problem = match self.kind {
             PromptType::Hostname if !is_hostname(answer) => {
-                "must be 1 to 63 characters `a-z 0-9 -` with dots between parts, none beginning or ending with `-`".to_owned()
+                "must be 1 to 63 characters `a-z 0-9 -` with dots between parts, none beginning or ending with `-`"
+                    .to_owned()
             }
             PromptType::Username if !is_username(answer) => {
                 "must be 1 to 32 characters `a-z 0-9 _ -`, beginning with a letter".to_owned()
@@ -114,19 +115,24 @@ impl Prompt {
     /// # Errors
     /// What is wrong with it, as a predicate of the prompt.
     pub fn check_definition(&self) -> Result<(), String> {
-        if (self.kind == PromptType::Choice) != !self.choices.is_empty() {
+        if (self.kind == PromptType::Choice) == self.choices.is_empty() {
             return Err("has choices if and only if its type is `choice`".to_owned());
         }
         if self.kind != PromptType::Number && (self.min.is_some() || self.max.is_some()) {
             return Err("has `min` or `max`, which only a `number` has".to_owned());
         }
         if let Some(choice) = self.choices.iter().find(|choice| !is_text(&choice.value, " ._@+/:-")) {
-            return Err(format!("offers `{}`, which has a character outside letters, digits, blank and `. _ @ + / : -`", crate::display::line(&choice.value, 40)));
+            return Err(format!(
+                "offers `{}`, which has a character outside letters, digits, blank and `. _ @ + / : -`",
+                crate::display::line(&choice.value, 40)
+            ));
         }
         match &self.default {
             Some(_) if self.kind == PromptType::Password => Err("is a password and must not have a default".to_owned()),
             Some(default) => match self.check(default) {
-                Err(Refusal::AnswerInvalid { problem, .. }) => Err(format!("has a default that does not fit: it {problem}")),
+                Err(Refusal::AnswerInvalid { problem, .. }) => {
+                    Err(format!("has a default that does not fit: it {problem}"))
+                }
                 _ => Ok(()),
             },
             None => Ok(()),
@@ -167,7 +173,9 @@ fn is_text(text: &str, also: &str) -> bool {
 
 fn is_crypt_hash(text: &str) -> bool {
     let known = ["$6$", "$5$", "$y$", "$gy$", "$2b$"].iter().any(|prefix| text.starts_with(prefix));
-    known && (20..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"./$=,".contains(&b))
+    known
+        && (20..=256).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"./$=,".contains(&b))
 }
 
 fn is_disk(text: &str) -> bool {
@@ -214,11 +222,27 @@ mod tests {
     #[test]
     fn each_type_takes_what_it_describes() {
         for (kind, good, bad) in [
-            (PromptType::Hostname, vec!["pc-07", "a", "pc.example.org"], vec!["", "PC", "-a", "a-", "a..b", "a_b", "a b"]),
+            (
+                PromptType::Hostname,
+                vec!["pc-07", "a", "pc.example.org"],
+                vec!["", "PC", "-a", "a-", "a..b", "a_b", "a b"],
+            ),
             (PromptType::Username, vec!["anna", "_x", "a-b_c1"], vec!["", "Anna", "1a", "a b", "a$"]),
-            (PromptType::FullName, vec!["Änne Müller-Lüdenscheidt", "李 明"], vec!["", " a", "a\"b", "a\nb", "a'b", "a\u{202e}b", "a:b"]),
-            (PromptType::Password, vec!["$6$saltsaltsalt$abcdefghijklmno"], vec!["", "secret", "$6$x", "$6$saltsalt$abc\"defghijklmno", "$1$saltsalt$abcdefghijklm"]),
-            (PromptType::Disk, vec!["/dev/sda", "/dev/disk/by-id/nvme-X_1:2"], vec!["", "sda", "/dev/", "/dev/../etc", "/dev/s da", "/dev//a"]),
+            (
+                PromptType::FullName,
+                vec!["Änne Müller-Lüdenscheidt", "李 明"],
+                vec!["", " a", "a\"b", "a\nb", "a'b", "a\u{202e}b", "a:b"],
+            ),
+            (
+                PromptType::Password,
+                vec!["$6$saltsaltsalt$abcdefghijklmno"],
+                vec!["", "secret", "$6$x", "$6$saltsalt$abc\"defghijklmno", "$1$saltsalt$abcdefghijklm"],
+            ),
+            (
+                PromptType::Disk,
+                vec!["/dev/sda", "/dev/disk/by-id/nvme-X_1:2"],
+                vec!["", "sda", "/dev/", "/dev/../etc", "/dev/s da", "/dev//a"],
+            ),
             (PromptType::Language, vec!["de_DE.UTF-8", "C.UTF-8"], vec!["", "de DE", "de;DE"]),
             (PromptType::Keyboard, vec!["de", "us-intl"], vec!["", "DE", "d e"]),
             (PromptType::Choice, vec!["a b"], vec!["", "a", "b"]),
