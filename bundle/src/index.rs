@@ -107,11 +107,20 @@ fn shares_prefix(a: &[u8; 32], b: &[u8; 32], depth: u8) -> bool {
     (0..depth).all(|level| child_at(a, level) == child_at(b, level))
 }
 
-/// Reads one node of the walk for `key`. The node's bytes must already be those that its parent named.
+/// A node of the right form, in the right place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    /// At most 128 entries, keys ascending.
+    Leaf(Vec<Entry>),
+    /// The present children: the five bits that lead to each, and its hash.
+    Inner(Vec<(u32, Sha256)>),
+}
+
+/// Reads the node at `depth` on the path of `key`. The node's bytes must already be those that its parent named.
 ///
 /// # Errors
-/// [`Refusal::Integrity`] unless kind, length, depth, order and prefix are exactly right: never an absence.
-pub fn step(node: &[u8], depth: u8, key: &[u8; 32]) -> Result<Step, Refusal> {
+/// [`Refusal::Integrity`] unless kind, length, depth, order and prefix are exactly right.
+pub fn read(node: &[u8], depth: u8, key: &[u8; 32]) -> Result<Node, Refusal> {
     let broken = |problem: &str| Refusal::Integrity {
         what: "an index node".to_owned(),
         wanted: "a well-formed node of format 1".to_owned(),
@@ -127,33 +136,53 @@ pub fn step(node: &[u8], depth: u8, key: &[u8; 32]) -> Result<Step, Refusal> {
     }
     let count = usize::from(u16::from_be_bytes([c0, c1]));
     match kind {
-        1 => walk_leaf(body, count, depth, key).map_err(broken),
-        0 => walk_inner(body, count, depth, key).map_err(broken),
+        1 => read_leaf(body, count, depth, key).map_err(broken),
+        0 => read_inner(body, count, depth).map_err(broken),
         _ => Err(broken("another kind")),
     }
 }
 
-fn walk_leaf(body: &[u8], count: usize, depth: u8, key: &[u8; 32]) -> Result<Step, &'static str> {
-    let (entries, rest) = body.as_chunks::<ENTRY>();
-    if count > LEAF_ENTRIES || entries.len() != count || !rest.is_empty() {
+/// One step of the walk for `key`.
+///
+/// # Errors
+/// As [`read`]: a malformed node is never an absence.
+pub fn step(node: &[u8], depth: u8, key: &[u8; 32]) -> Result<Step, Refusal> {
+    Ok(match read(node, depth, key)? {
+        Node::Leaf(entries) => entries.into_iter().find(|entry| entry.key == *key).map_or(Step::Absent, Step::Found),
+        Node::Inner(children) => {
+            let wanted = child_at(key, depth);
+            children.into_iter().find(|(child, _)| *child == wanted).map_or(Step::Absent, |(_, hash)| Step::Child(hash))
+        }
+    })
+}
+
+/// A key on the path of `child` below the node at `depth` on the path of `key`: for walks through a whole map.
+#[must_use]
+pub fn descend(key: &[u8; 32], depth: u8, child: u32) -> [u8; 32] {
+    let mut below = *key;
+    for offset in 0..5 {
+        let at = usize::from(depth) * 5 + offset;
+        if let Some(byte) = below.get_mut(at / 8) {
+            let mask = 0x80 >> (at % 8);
+            *byte = if child >> (4 - offset) & 1 == 1 { *byte | mask } else { *byte & !mask };
+        }
+    }
+    below
+}
+
+fn read_leaf(body: &[u8], count: usize, depth: u8, key: &[u8; 32]) -> Result<Node, &'static str> {
+    let (chunks, rest) = body.as_chunks::<ENTRY>();
+    if count > LEAF_ENTRIES || chunks.len() != count || !rest.is_empty() {
         return Err("a leaf whose length does not fit its count");
     }
-    let mut found = Step::Absent;
-    let mut last: Option<[u8; 32]> = None;
-    for bytes in entries {
-        let entry = read_entry(bytes).ok_or("an entry that ends early")?;
-        if last.is_some_and(|last| last >= entry.key) {
-            return Err("a leaf whose keys are not ascending");
-        }
-        if !shares_prefix(&entry.key, key, depth) {
-            return Err("a leaf with a key of another prefix");
-        }
-        if entry.key == *key {
-            found = Step::Found(entry);
-        }
-        last = Some(entry.key);
+    let entries: Vec<Entry> = chunks.iter().filter_map(read_entry).collect();
+    if !entries.is_sorted_by(|a, b| a.key < b.key) {
+        return Err("a leaf whose keys are not ascending");
     }
-    Ok(found)
+    if entries.iter().any(|entry| !shares_prefix(&entry.key, key, depth)) {
+        return Err("a leaf with a key of another prefix");
+    }
+    Ok(Node::Leaf(entries))
 }
 
 fn read_entry(bytes: &[u8; ENTRY]) -> Option<Entry> {
@@ -163,23 +192,18 @@ fn read_entry(bytes: &[u8; ENTRY]) -> Option<Entry> {
     Some(Entry { key: *key, sha256: Sha256(*hash), length })
 }
 
-fn walk_inner(body: &[u8], count: usize, depth: u8, key: &[u8; 32]) -> Result<Step, &'static str> {
+fn read_inner(body: &[u8], count: usize, depth: u8) -> Result<Node, &'static str> {
     let (bitmap, body) = body.split_first_chunk::<4>().ok_or("a node that ends early")?;
     let bitmap = u32::from_be_bytes(*bitmap);
-    let (children, rest) = body.as_chunks::<32>();
-    if count == 0 || bitmap.count_ones() as usize != count || children.len() != count || !rest.is_empty() {
+    let (hashes, rest) = body.as_chunks::<32>();
+    if count == 0 || bitmap.count_ones() as usize != count || hashes.len() != count || !rest.is_empty() {
         return Err("an inner node whose length does not fit its bitmap");
     }
     if depth == DEEPEST {
         return Err("an inner node where only a leaf can be");
     }
-    let wanted = bit(child_at(key, depth));
-    if bitmap & wanted == 0 {
-        return Ok(Step::Absent);
-    }
-    // Children before ours are the set bits above it.
-    let before = (bitmap & !(wanted | (wanted - 1))).count_ones() as usize;
-    children.get(before).map(|hash| Step::Child(Sha256(*hash))).ok_or("a node that ends early")
+    let present = (0..32).filter(|child| bitmap & bit(*child) != 0);
+    Ok(Node::Inner(present.zip(hashes).map(|(child, hash)| (child, Sha256(*hash))).collect()))
 }
 
 /// Checks what only the root node can show: that a map of `count` keys begins with a leaf or an inner node, as it must.
