@@ -27,17 +27,14 @@ pub enum Failure {
     /// Several answers are wrong at once.
     #[error("{}", listed(.0))]
     Answers(Vec<Refusal>),
-    /// The verified files could not be handed over.
+    /// A local file could not be read or written.
     #[error("{problem}")]
-    HandOver {
-        /// What went wrong.
+    Io {
+        /// Which file, and what went wrong.
         problem: String,
         /// What would help.
         remedy: String,
     },
-    /// A local file could not be read or written.
-    #[error("{0}")]
-    Io(String),
     /// A bug.
     #[error("{0}")]
     Internal(String),
@@ -48,6 +45,11 @@ impl Failure {
         Failure::Usage { problem: problem.into(), remedy: remedy.into() }
     }
 
+    pub(crate) fn io(problem: impl Into<String>) -> Failure {
+        let remedy = "check that the path exists, that you may use it, and that there is room".to_owned();
+        Failure::Io { problem: problem.into(), remedy }
+    }
+
     /// The process's exit status and its stable name.
     #[must_use]
     pub fn exit(&self) -> ExitCode {
@@ -56,8 +58,7 @@ impl Failure {
             Self::Declined | Self::NoAnswer(_) => ExitCode::Declined,
             Self::Refused(refusal) => refusal.exit(),
             Self::Answers(_) => ExitCode::AnswerInvalid,
-            Self::HandOver { .. } => ExitCode::HandOver,
-            Self::Io(_) => ExitCode::Io,
+            Self::Io { .. } => ExitCode::Io,
             Self::Internal(_) => ExitCode::Internal,
         }
     }
@@ -66,12 +67,11 @@ impl Failure {
     #[must_use]
     pub fn remedy(&self) -> String {
         match self {
-            Self::Usage { remedy, .. } | Self::HandOver { remedy, .. } => remedy.clone(),
+            Self::Usage { remedy, .. } | Self::Io { remedy, .. } => remedy.clone(),
             Self::Declined => "start again when you are ready".to_owned(),
             Self::NoAnswer(_) => "type at a terminal, or give `--code`, `--profile` and `--answer`".to_owned(),
             Self::Refused(refusal) => refusal.remedy().to_owned(),
             Self::Answers(refusals) => refusals.first().map(Refusal::remedy).unwrap_or_default().to_owned(),
-            Self::Io(_) => "check that the path exists, that you may use it, and that there is room".to_owned(),
             Self::Internal(_) => "this is a bug: please report it with the command line, without the code".to_owned(),
         }
     }
@@ -101,8 +101,7 @@ mod tests {
             Failure::NoAnswer("q".into()),
             Failure::Refused(Refusal::CodeUnknown),
             Failure::Answers(vec![Refusal::AnswerInvalid { prompt: "p".into(), problem: "is missing".into() }]),
-            Failure::HandOver { problem: "a".into(), remedy: "b".into() },
-            Failure::Io("a".into()),
+            Failure::io("a"),
             Failure::Internal("a".into()),
         ] {
             assert!(!failure.remedy().is_empty(), "{failure:?}");

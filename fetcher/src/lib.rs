@@ -6,9 +6,13 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
+pub mod answers;
 pub mod error;
 pub mod facts;
 pub mod folder;
+pub mod hand_over;
 pub mod transport;
+
+mod crypt;
 
 pub use error::Failure;
