@@ -1,0 +1,272 @@
+//! Questions and answers, line by line: works on a serial console and on 80 × 25.
+//!
+//! Everything that comes from a document goes through [`anode_bundle::display`]. The code and passwords are not shown while they are typed, and a code is
+//! checked before anything is sent.
+
+mod de;
+mod en;
+mod keys;
+mod questions;
+mod terminal;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+
+use anode_bundle::activation::Activation;
+use anode_bundle::client::Event;
+use anode_bundle::code::{BadCode, Secret};
+use anode_bundle::display::line;
+use anode_bundle::pack::{Answers, Manifest, PromptType};
+use anode_bundle::{Moment, Refusal};
+use zeroize::Zeroizing;
+
+use crate::activate::{Choice, Person, Unasked};
+use crate::answers::Sheet;
+use crate::error::{Failure, reason};
+use crate::facts::Disk;
+
+pub use terminal::{Echo, Standard, Terminal};
+pub use words::Language;
+use words::{Words, fill};
+
+/// How often a code may be mistyped.
+const TRIES: usize = 5;
+/// The widest line.
+const WIDTH: usize = 79;
+
+/// A person at a terminal, or, with a code given in advance, somebody who only watches.
+pub struct Console<'a> {
+    terminal: &'a mut dyn Terminal,
+    words: &'static Words,
+    unasked: Option<Unasked>,
+    disks: Vec<Disk>,
+    target: String,
+    /// What went wrong and did not stop the run.
+    pub warnings: Vec<String>,
+}
+
+impl<'a> Console<'a> {
+    /// `code`, if it was given in advance: then nothing is asked. `disks` are shown where a disk is asked for, `target` is named before the last
+    /// question.
+    pub fn new(
+        terminal: &'a mut dyn Terminal,
+        language: Language,
+        code: Option<Secret>,
+        disks: Vec<Disk>,
+        target: String,
+    ) -> Console<'a> {
+        Console {
+            terminal,
+            words: language.words(),
+            unasked: code.map(Unasked::new),
+            disks,
+            target,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The last line of a run.
+    pub fn done(&mut self, count: usize) {
+        let text = fill(self.words.done, &[("count", &count.to_string()), ("folder", &line(&self.target, 60))]);
+        self.say(&text);
+    }
+
+    fn say(&mut self, text: &str) {
+        self.terminal.say(text);
+    }
+
+    fn ask(&mut self, question: &str, echo: Echo) -> Result<Zeroizing<String>, Failure> {
+        match self.terminal.ask(question, echo) {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => Err(Failure::NoAnswer(question.to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(Failure::Declined),
+            Err(error) => Err(Failure::io(format!("reading the answer to `{question}`: {}", reason(&error)))),
+        }
+    }
+
+    /// A numbered list; returns the name of the chosen one. Names can be typed too; an empty answer is the default, or the next page.
+    fn choose(&mut self, names: &[String], titles: &[String], default: Option<&str>) -> Result<String, Failure> {
+        // One screen of 25 lines, with room for what was said before.
+        const PAGE: usize = 18;
+        let pages = titles.len().div_ceil(PAGE).max(1);
+        let mut page = 0;
+        let mut listed = false;
+        loop {
+            if !listed {
+                for (number, title) in titles.iter().enumerate().skip(page * PAGE).take(PAGE) {
+                    self.say(&format!("{:3}  {}", number + 1, line(title, WIDTH - 5)));
+                }
+                listed = true;
+            }
+            let question = if pages > 1 { self.words.choose_more } else { self.words.choose };
+            let answer = self.ask(question, Echo::Shown)?;
+            let answer = answer.trim();
+            let number = answer.parse::<usize>().ok().filter(|number| (1..=titles.len()).contains(number));
+            let by_name = names.iter().find(|name| *name == answer);
+            let chosen = by_name.or_else(|| names.get(number?.checked_sub(1)?)).map(String::as_str);
+            if let Some(name) = chosen.or(default.filter(|_| answer.is_empty())) {
+                return Ok(name.to_owned());
+            }
+            if answer.is_empty() && pages > 1 {
+                page = (page + 1) % pages;
+                listed = false;
+            } else {
+                self.say(self.words.choose_wrong);
+            }
+        }
+    }
+
+    fn code_problem(&self, bad: &BadCode) -> String {
+        match bad {
+            BadCode::Foreign { character, position } => {
+                fill(self.words.code_foreign, &[("character", character), ("position", &position.to_string())])
+            }
+            BadCode::Length { found } => fill(self.words.code_length, &[("found", &found.to_string())]),
+            BadCode::Checksum => self.words.code_checksum.to_owned(),
+            other => other.to_string(),
+        }
+    }
+
+    fn summary(&mut self, choice: &Choice<'_>) {
+        let manifest = choice.manifest;
+        let installer = &manifest.installer;
+        let release = format!("{} ({})", choice.snapshot.release.version, choice.snapshot.timestamp.issued.date());
+        let installer = format!("{} {} {}", installer.title, installer.version, installer.architecture);
+        let words = self.words;
+        let mut rows = vec![
+            (words.site.to_owned(), choice.site.to_owned()),
+            (words.organisation.to_owned(), choice.organisation.to_owned()),
+            (words.profile.to_owned(), manifest.title.clone()),
+            (words.installer.to_owned(), installer),
+            (words.release.to_owned(), release),
+        ];
+        for prompt in &manifest.prompts {
+            let Some(answer) = choice.answers.get(&prompt.name) else { continue };
+            let shown = match prompt.kind {
+                PromptType::Password => words.hidden.to_owned(),
+                PromptType::Disk => self.describe_disk(answer),
+                _ => answer.to_string(),
+            };
+            rows.push((self.label(prompt), shown));
+        }
+        rows.push((words.folder.to_owned(), self.target.clone()));
+        self.say("");
+        self.say(words.summary);
+        let width = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0).min(30);
+        for (label, value) in rows {
+            self.say(&format!("  {:width$}  {}", line(&label, width), line(&value, WIDTH - width - 4)));
+        }
+        if !manifest.second_stage.pinned {
+            self.say(&fill(words.unpinned, &[("how", &line(&manifest.second_stage.how, 160))]));
+        }
+    }
+}
+
+impl Person for Console<'_> {
+    fn code(&mut self) -> Result<Secret, Failure> {
+        if let Some(unasked) = &mut self.unasked {
+            return unasked.code();
+        }
+        let mut last = None;
+        for _ in 0..TRIES {
+            let typed = match (self.ask(self.words.code, Echo::Code), last.take()) {
+                (Ok(typed), _) => typed,
+                // A pipe with one wrong code in it: the code is the problem, not the end of the pipe.
+                (Err(Failure::NoAnswer(_)), Some(bad)) => return Err(Refusal::CodeMalformed(bad).into()),
+                (Err(failure), _) => return Err(failure),
+            };
+            match Secret::parse(&typed) {
+                Ok(secret) => return Ok(secret),
+                Err(bad) => {
+                    let text = fill(self.words.code_wrong, &[("problem", &self.code_problem(&bad))]);
+                    self.say(&text);
+                    last = Some(bad);
+                }
+            }
+        }
+        Err(Refusal::CodeMalformed(last.unwrap_or(BadCode::Checksum)).into())
+    }
+
+    fn today(&mut self, newest: Moment) -> Result<Option<Moment>, Failure> {
+        if self.unasked.is_some() {
+            return Ok(None);
+        }
+        let question = fill(self.words.today, &[("date", &newest.date())]);
+        let (lines, question) = question.rsplit_once('\n').unwrap_or(("", &question));
+        self.say(lines);
+        loop {
+            let answer = self.ask(question, Echo::Shown)?;
+            let answer = answer.trim();
+            if answer.is_empty() {
+                return Ok(None);
+            }
+            match Moment::parse(&format!("{answer}T00:00:00Z")) {
+                Ok(today) => return Ok(Some(today)),
+                Err(_) => self.say(self.words.today_wrong),
+            }
+        }
+    }
+
+    fn profile(&mut self, activation: &Activation) -> Result<String, Failure> {
+        if let Some(unasked) = &mut self.unasked {
+            return unasked.profile(activation);
+        }
+        if activation.offers.len() < 2 {
+            return Unasked::only_profile(activation);
+        }
+        self.say(self.words.profiles);
+        let names: Vec<String> = activation.offers.iter().map(|offer| offer.profile.to_string()).collect();
+        let titles: Vec<String> =
+            activation.offers.iter().map(|offer| format!("{} ({})", line(&offer.title, 50), offer.profile)).collect();
+        self.choose(&names, &titles, None)
+    }
+
+    fn answers(&mut self, manifest: &Manifest, sheet: Sheet) -> Result<Answers, Failure> {
+        if let Some(unasked) = &mut self.unasked {
+            return unasked.answers(manifest, sheet);
+        }
+        self.answer_all(sheet)
+    }
+
+    fn confirm(&mut self, choice: &Choice<'_>) -> Result<(), Failure> {
+        self.summary(choice);
+        if self.unasked.is_some() || choice.unattended {
+            return Ok(());
+        }
+        loop {
+            let answer = self.ask(self.words.confirm, Echo::Shown)?;
+            let answer = answer.trim().to_lowercase();
+            // The English words are understood in every language: they are what people try.
+            match answer.as_str() {
+                yes if yes == self.words.yes || yes == "yes" => return Ok(()),
+                no if no == self.words.no || no == "no" => return Err(Failure::Declined),
+                _ => self.say(self.words.yes_or_no),
+            }
+        }
+    }
+
+    fn tell(&mut self, event: &Event) {
+        let text = match event {
+            Event::Root { version } => fill(self.words.new_root, &[("version", &version.to_string())]),
+            Event::Current { release, issued, source, .. } => {
+                let (release, date) = (release.to_string(), issued.date());
+                fill(self.words.current, &[("release", &release), ("date", &date), ("source", source)])
+            }
+            Event::Offline { issued, until } => {
+                fill(self.words.offline, &[("date", &issued.date()), ("until", &until.date())])
+            }
+            Event::Deriving => self.words.deriving.to_owned(),
+            Event::Warning(text) => {
+                let text = line(text, 400);
+                let shown = fill(self.words.warning, &[("text", &text)]);
+                self.warnings.push(text);
+                shown
+            }
+            Event::Fetched { .. } => return,
+        };
+        self.say(&text);
+    }
+}

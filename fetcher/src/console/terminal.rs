@@ -1,0 +1,112 @@
+//! Lines from a keyboard: shown, hidden, or shown as the shape of a code.
+//!
+//! Bytes are read one by one and without a buffer of the standard library, so that no copy of a code or password stays behind in one.
+
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+
+use rustix::io::Errno;
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+use zeroize::Zeroizing;
+
+use super::keys::{Keys, Pressed};
+
+/// What a person sees while typing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Echo {
+    /// What is typed.
+    Shown,
+    /// Groups of four dots, as a code is printed.
+    Code,
+    /// Nothing.
+    Hidden,
+}
+
+/// The person's side of the screen. Talk goes to standard error: standard output is for data.
+pub trait Terminal {
+    /// One line.
+    fn say(&mut self, line: &str);
+
+    /// Asks, and reads one line; `None` at the end of the input.
+    ///
+    /// # Errors
+    /// What reading can say; `Interrupted` if the person gave up with Ctrl-C.
+    fn ask(&mut self, question: &str, echo: Echo) -> io::Result<Option<Zeroizing<String>>>;
+
+    /// Is a person typing, rather than a pipe?
+    fn is_typed(&self) -> bool;
+}
+
+/// Standard input and standard error.
+#[derive(Debug, Default)]
+pub struct Standard;
+
+impl Terminal for Standard {
+    fn say(&mut self, line: &str) {
+        // Nobody may be reading; that is no reason to stop.
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+
+    fn ask(&mut self, question: &str, echo: Echo) -> io::Result<Option<Zeroizing<String>>> {
+        let mut screen = io::stderr();
+        write!(screen, "{question}: ")?;
+        screen.flush()?;
+        if echo == Echo::Shown || !self.is_typed() {
+            return read_line(&mut |_| Ok(()), Keys::plain());
+        }
+        let _quiet = Quiet::begin()?;
+        let line = read_line(
+            &mut |feedback| {
+                screen.write_all(feedback.as_bytes())?;
+                screen.flush()
+            },
+            Keys::typed(echo),
+        );
+        writeln!(screen)?;
+        line
+    }
+
+    fn is_typed(&self) -> bool {
+        io::stdin().is_terminal()
+    }
+}
+
+fn read_line(show: &mut dyn FnMut(&str) -> io::Result<()>, mut keys: Keys) -> io::Result<Option<Zeroizing<String>>> {
+    let stdin = io::stdin();
+    loop {
+        let mut byte = Zeroizing::new([0_u8; 1]);
+        let count = match rustix::io::read(stdin.as_fd(), &mut byte[..]) {
+            Ok(count) => count,
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let [byte] = *byte;
+        match keys.press((count > 0).then_some(byte)) {
+            Pressed::Go(feedback) => show(&feedback)?,
+            Pressed::Line(line) => return Ok(Some(line)),
+            Pressed::End => return Ok(None),
+            Pressed::GiveUp => return Err(io::ErrorKind::Interrupted.into()),
+        }
+    }
+}
+
+/// The terminal without echo and without line editing of its own, until it is dropped.
+struct Quiet(Termios);
+
+impl Quiet {
+    fn begin() -> io::Result<Quiet> {
+        let before = tcgetattr(io::stdin())?;
+        let mut quiet = before.clone();
+        // Signals too are ours: a Ctrl-C that ends the program here would leave the terminal mute.
+        quiet.local_modes &= !(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
+        quiet.special_codes[SpecialCodeIndex::VMIN] = 1;
+        tcsetattr(io::stdin(), OptionalActions::Flush, &quiet)?;
+        Ok(Quiet(before))
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
+    }
+}

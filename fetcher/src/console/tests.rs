@@ -1,0 +1,180 @@
+//! Conversations, written as what a person types.
+
+use std::collections::VecDeque;
+use std::io;
+
+use anode_bundle::client::Event;
+use anode_bundle::name::Id;
+use anode_bundle::pack::{Answers, Choice as PromptChoice, Prompt};
+
+use super::*;
+use crate::answers::Given;
+
+/// Types one line after the other and remembers what it saw.
+#[derive(Default)]
+struct Typist {
+    lines: VecDeque<&'static str>,
+    seen: String,
+    echoes: Vec<Echo>,
+}
+
+impl Typist {
+    fn typing(lines: &[&'static str]) -> Typist {
+        Typist { lines: lines.iter().copied().collect(), ..Typist::default() }
+    }
+}
+
+impl Terminal for Typist {
+    fn say(&mut self, line: &str) {
+        assert!(line.chars().count() <= 400 && !line.contains('\u{1b}'), "{line}");
+        self.seen.push_str(line);
+        self.seen.push('\n');
+    }
+
+    fn ask(&mut self, question: &str, echo: Echo) -> io::Result<Option<Zeroizing<String>>> {
+        self.say(question);
+        self.echoes.push(echo);
+        match self.lines.pop_front() {
+            Some("^C") => Err(io::ErrorKind::Interrupted.into()),
+            line => Ok(line.map(|line| Zeroizing::new(line.to_owned()))),
+        }
+    }
+
+    fn is_typed(&self) -> bool {
+        true
+    }
+}
+
+const GOOD: &str = "0123-4567-89AB-CDER";
+
+fn console(typist: &mut Typist) -> Console<'_> {
+    let disk = |name: &str, size, removable| Disk {
+        name: name.to_owned(),
+        path: format!("/dev/{name}"),
+        model: Some("Example\u{1b}[2J 500".to_owned()),
+        size,
+        removable,
+        rotational: false,
+    };
+    let disks = vec![disk("sda", 500_107_862_016, false), disk("sdb", 16_000_000_000, true)];
+    Console::new(typist, Language::English, None, disks, "/tmp/out".to_owned())
+}
+
+fn prompt(name: &str, kind: PromptType, default: Option<&str>) -> Prompt {
+    Prompt {
+        name: Id::new(name).unwrap(),
+        kind,
+        title: String::new(),
+        help: String::new(),
+        default: default.map(str::to_owned),
+        choices: Vec::new(),
+        min: None,
+        max: None,
+    }
+}
+
+fn answer(prompts: &[Prompt], lines: &[&'static str]) -> (Result<Answers, Failure>, Typist) {
+    let mut typist = Typist::typing(lines);
+    let sheet = Sheet::begin(prompts, &Answers::new(), &Given::new(), &mut || Some([1; 12]));
+    let answers = console(&mut typist).answer_all(sheet);
+    (answers, typist)
+}
+
+#[test]
+fn a_mistyped_code_is_explained_and_asked_for_again() {
+    let mut typist = Typist::typing(&["0123-4567-89AB-CDES", "0123", "0123-4567-89AB-CD!R", GOOD]);
+    assert!(console(&mut typist).code().is_ok());
+    for part in ["wrong or swapped symbol", "has 4 symbols", "the character `!` at position 18", "Nothing was sent"] {
+        assert!(typist.seen.contains(part), "{part}: {}", typist.seen);
+    }
+    assert_eq!(typist.echoes, [Echo::Code; 4]);
+}
+
+#[test]
+fn after_five_wrong_codes_it_is_over() {
+    let mut typist = Typist::typing(&["0"; 9]);
+    let failure = console(&mut typist).code().err().unwrap();
+    assert_eq!(failure.exit().number(), 10);
+    assert_eq!(typist.lines.len(), 4);
+}
+
+#[test]
+fn a_pipe_with_a_wrong_code_fails_for_the_code_and_an_empty_one_for_its_end() {
+    assert_eq!(console(&mut Typist::typing(&["nonsense"])).code().err().unwrap().exit().number(), 10);
+    assert_eq!(console(&mut Typist::typing(&[])).code().err().unwrap().exit().number(), 3);
+    assert_eq!(console(&mut Typist::typing(&["^C"])).code().err().unwrap().exit().number(), 3);
+}
+
+#[test]
+fn wrong_answers_are_asked_for_again_and_defaults_taken() {
+    let prompts = [prompt("host", PromptType::Hostname, None), prompt("user", PromptType::Username, Some("admin"))];
+    let (answers, typist) = answer(&prompts, &["Not A Host", "", "pc-07", ""]);
+    let values: Vec<String> = answers.unwrap().values().map(|value| value.to_string()).collect();
+    assert_eq!(values, ["pc-07", "admin"]);
+    assert!(
+        typist.seen.contains("must be 1 to 63 characters") && typist.seen.contains("User name [admin]"),
+        "{}",
+        typist.seen
+    );
+}
+
+#[test]
+fn a_password_is_typed_twice_and_never_shown() {
+    let prompts = [prompt("word", PromptType::Password, None)];
+    let (answers, typist) = answer(&prompts, &["secret", "sceret", "secret", "secret"]);
+    assert!(answers.unwrap().values().all(|value| value.starts_with("$6$")));
+    assert!(typist.echoes.iter().all(|echo| *echo == Echo::Hidden) && !typist.seen.contains("secret"));
+}
+
+#[test]
+fn a_disk_is_chosen_by_number_with_size_and_model_in_view() {
+    let prompts = [prompt("disk", PromptType::Disk, None)];
+    let (answers, typist) = answer(&prompts, &["1"]);
+    assert!(answers.unwrap().values().all(|value| value.as_str() == "/dev/sda"));
+    assert!(typist.seen.contains("/dev/sda 500 GB Example[2J 500"), "{}", typist.seen);
+    assert!(typist.seen.contains("(removable)"));
+    let (answers, _) = answer(&prompts, &["3", "/dev/vda"]);
+    assert!(answers.unwrap().values().all(|value| value.as_str() == "/dev/vda"));
+}
+
+#[test]
+fn a_choice_takes_a_number_a_name_or_its_default() {
+    let mut colour = prompt("colour", PromptType::Choice, Some("blue"));
+    colour.choices =
+        ["red", "blue"].map(|value| PromptChoice { value: value.to_owned(), title: value.to_uppercase() }).to_vec();
+    for (typed, wanted) in [("1", "red"), ("blue", "blue"), ("", "blue")] {
+        let (answers, _) = answer(std::slice::from_ref(&colour), &["7", typed]);
+        assert!(answers.unwrap().values().all(|value| value.as_str() == wanted), "{typed}");
+    }
+}
+
+#[test]
+fn a_long_list_is_shown_page_by_page() {
+    let names: Vec<String> = (1..=40).map(|number| format!("profile-{number}")).collect();
+    let mut typist = Typist::typing(&["", "", "", "37"]);
+    let chosen = console(&mut typist).choose(&names, &names, None).unwrap();
+    assert_eq!(chosen, "profile-37");
+    assert_eq!(typist.seen.matches("profile-1\n").count(), 2);
+}
+
+#[test]
+fn a_stopped_clock_is_asked_about_and_nonsense_is_not_a_date() {
+    let mut typist = Typist::typing(&["tomorrow", "2026-02-30", "2026-11-30"]);
+    let today = console(&mut typist).today(Moment::EPOCH).unwrap();
+    assert_eq!(today, Some(Moment::parse("2026-11-30T00:00:00Z").unwrap()));
+    assert!(typist.seen.contains("1970-01-01"));
+    assert_eq!(console(&mut Typist::typing(&[""])).today(Moment::EPOCH).unwrap(), None);
+}
+
+#[test]
+fn with_a_code_given_nothing_is_asked() {
+    let mut typist = Typist::default();
+    let code = Secret::parse(GOOD).ok();
+    let mut console = Console::new(&mut typist, Language::German, code, Vec::new(), String::new());
+    assert!(console.code().is_ok());
+    assert_eq!(console.today(Moment::EPOCH).unwrap(), None);
+    console.tell(&Event::Warning("mirror\u{1b}[2J 1".to_owned()));
+    assert_eq!(console.warnings, ["mirror[2J 1"]);
+    assert!(typist.echoes.is_empty());
+    assert!(typist.seen.contains("Warnung: mirror[2J 1"));
+}

@@ -1,0 +1,118 @@
+//! The console's own words. A language is one file with one constant; the compiler finds what it forgot.
+//!
+//! `{name}` in a text stands for a value. Titles and questions of profiles come from the profiles repository and are not translated here.
+
+use super::{de, en};
+
+/// The languages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Language {
+    /// English, the default.
+    #[default]
+    English,
+    /// German.
+    German,
+}
+
+impl Language {
+    /// From `--lang` or from the first letters of a locale's name.
+    #[must_use]
+    pub fn of(text: &str) -> Option<Language> {
+        match text.get(..2)?.to_ascii_lowercase().as_str() {
+            "en" => Some(Language::English),
+            "de" => Some(Language::German),
+            _ => None,
+        }
+    }
+
+    pub(super) fn words(self) -> &'static Words {
+        match self {
+            Self::English => &en::WORDS,
+            Self::German => &de::WORDS,
+        }
+    }
+}
+
+/// A text with values in it.
+pub(super) fn fill(text: &str, values: &[(&str, &str)]) -> String {
+    values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+}
+
+/// Every text of the console.
+#[derive(Debug)]
+pub(super) struct Words {
+    pub code: &'static str,
+    pub code_wrong: &'static str,
+    pub code_foreign: &'static str,
+    pub code_length: &'static str,
+    pub code_checksum: &'static str,
+    pub today: &'static str,
+    pub today_wrong: &'static str,
+    pub profiles: &'static str,
+    pub choose: &'static str,
+    pub choose_more: &'static str,
+    pub choose_wrong: &'static str,
+    pub required: &'static str,
+    pub invalid: &'static str,
+    pub again: &'static str,
+    pub again_wrong: &'static str,
+    pub removable: &'static str,
+    pub summary: &'static str,
+    pub site: &'static str,
+    pub organisation: &'static str,
+    pub profile: &'static str,
+    pub installer: &'static str,
+    pub release: &'static str,
+    pub folder: &'static str,
+    pub unpinned: &'static str,
+    pub hidden: &'static str,
+    pub confirm: &'static str,
+    pub yes: &'static str,
+    pub no: &'static str,
+    pub yes_or_no: &'static str,
+    pub done: &'static str,
+    pub new_root: &'static str,
+    pub current: &'static str,
+    pub offline: &'static str,
+    pub deriving: &'static str,
+    pub warning: &'static str,
+    pub hostname: &'static str,
+    pub username: &'static str,
+    pub full_name: &'static str,
+    pub password: &'static str,
+    pub disk: &'static str,
+    pub language: &'static str,
+    pub keyboard: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn placeholders(text: &str) -> Vec<String> {
+        let mut found: Vec<String> =
+            text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name.to_owned()).collect();
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn every_language_uses_the_same_values() {
+        // `Debug` lists the fields in their order, one a line.
+        let (english, german) = (format!("{:#?}", en::WORDS), format!("{:#?}", de::WORDS));
+        assert_eq!(english.lines().count(), german.lines().count());
+        for (ours, theirs) in english.lines().zip(german.lines()).skip(1) {
+            let field = ours.split(':').next();
+            assert_eq!(field, theirs.split(':').next());
+            assert_eq!(placeholders(ours), placeholders(theirs), "{field:?}");
+        }
+    }
+
+    #[test]
+    fn locales_choose_their_language() {
+        assert_eq!(Language::of("de_DE.UTF-8"), Some(Language::German));
+        assert_eq!(Language::of("EN"), Some(Language::English));
+        assert_eq!(Language::of("C"), None);
+        assert_eq!(Language::of("fr_FR"), None);
+    }
+}
