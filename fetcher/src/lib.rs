@@ -8,11 +8,13 @@
 
 pub mod activate;
 pub mod answers;
+pub mod cli;
 pub mod console;
 pub mod error;
 pub mod facts;
 pub mod folder;
 pub mod hand_over;
+pub mod host;
 pub mod transport;
 
 mod crypt;

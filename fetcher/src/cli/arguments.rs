@@ -1,0 +1,280 @@
+//! From words to a command. What is wrong here is exit 2, and nothing has happened yet.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anode_bundle::{Moment, display};
+use lexopt::prelude::*;
+use zeroize::Zeroizing;
+
+use crate::answers::Given;
+use crate::console::Language;
+use crate::error::Failure;
+use crate::transport::{Address, PlainHttp};
+
+/// What is to be done.
+pub(super) enum Command {
+    Activate(Box<Activate>),
+    Update { reach: Reach, talk: Talk },
+    Facts,
+    Help(Topic),
+    Version,
+}
+
+/// What help is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Topic {
+    Program,
+    Activate,
+    Update,
+    Facts,
+}
+
+/// How the tree is reached and what is known of it.
+pub(super) struct Reach {
+    pub sites: Vec<String>,
+    pub root: PathBuf,
+    pub state: Option<PathBuf>,
+    pub cache: Option<PathBuf>,
+    pub authorities: Vec<PathBuf>,
+    pub client: Option<(PathBuf, PathBuf)>,
+    pub now: Option<Moment>,
+    pub allow_http: bool,
+}
+
+/// How the program speaks.
+pub(super) struct Talk {
+    pub language: Option<Language>,
+}
+
+pub(super) struct Activate {
+    pub reach: Reach,
+    pub talk: Talk,
+    pub code: Option<Zeroizing<String>>,
+    pub code_file: Option<PathBuf>,
+    pub profile: Option<String>,
+    pub answers: Given,
+    pub files: PathBuf,
+}
+
+/// The options as they come, before it is known whether they make sense together.
+#[derive(Default)]
+struct Options {
+    sites: Vec<String>,
+    root: Option<PathBuf>,
+    state: Option<PathBuf>,
+    cache: Option<PathBuf>,
+    authorities: Vec<PathBuf>,
+    client_certificate: Option<PathBuf>,
+    client_key: Option<PathBuf>,
+    now: Option<Moment>,
+    allow_http: bool,
+    language: Option<Language>,
+    code: Option<Zeroizing<String>>,
+    code_file: Option<PathBuf>,
+    profile: Option<String>,
+    answers: Given,
+    files: Option<PathBuf>,
+}
+
+/// # Errors
+/// [`Failure::Usage`] for everything that is not a command of this program.
+pub(super) fn parse(arguments: Vec<OsString>) -> Result<Command, Failure> {
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let topic = loop {
+        match parser.next().map_err(|error| usage(&error, Topic::Program))? {
+            None => return Err(Failure::usage("there is no command", "try `anode-fetch --help`")),
+            Some(Short('h') | Long("help")) => return Ok(Command::Help(Topic::Program)),
+            Some(Short('V') | Long("version")) => return Ok(Command::Version),
+            Some(Long("json")) => {}
+            Some(Value(word)) => match word.to_str() {
+                Some("activate") => break Topic::Activate,
+                Some("update") => break Topic::Update,
+                Some("facts") => break Topic::Facts,
+                _ => {
+                    let word = display::line(&word.to_string_lossy(), 40);
+                    return Err(Failure::usage(
+                        format!("`{word}` is not a command"),
+                        "the commands are `activate`, `update` and `facts`",
+                    ));
+                }
+            },
+            Some(other) => return Err(usage(&other.unexpected(), Topic::Program)),
+        }
+    };
+    let mut options = Options::default();
+    while let Some(argument) = parser.next().map_err(|error| usage(&error, topic))? {
+        let name = match argument {
+            Short('h') | Long("help") => return Ok(Command::Help(topic)),
+            Short('V') | Long("version") => return Ok(Command::Version),
+            Long("json") => continue,
+            Long(name) if belongs(topic, name) => name.to_owned(),
+            other => return Err(usage(&other.unexpected(), topic)),
+        };
+        options.take(&name, &mut parser, topic)?;
+    }
+    options.command(topic)
+}
+
+fn belongs(topic: Topic, name: &str) -> bool {
+    match name {
+        "site" | "root" | "state" | "cache" | "ca" | "client-cert" | "client-key" | "now" | "allow-http" | "lang" => {
+            matches!(topic, Topic::Activate | Topic::Update)
+        }
+        "code" | "code-file" | "profile" | "answer" | "files" => topic == Topic::Activate,
+        _ => false,
+    }
+}
+
+impl Options {
+    fn take(&mut self, name: &str, parser: &mut lexopt::Parser, topic: Topic) -> Result<(), Failure> {
+        if name == "allow-http" {
+            self.allow_http = true;
+            return Ok(());
+        }
+        let value = parser.value().map_err(|error| usage(&error, topic))?;
+        let text = || {
+            value
+                .to_str()
+                .map(str::to_owned)
+                .ok_or_else(|| Failure::usage(format!("the value of `--{name}` is not UTF-8"), hint(topic)))
+        };
+        match name {
+            "site" => self.sites.push(text()?),
+            "ca" => self.authorities.push(value.into()),
+            "root" => once(&mut self.root, value.into(), name)?,
+            "state" => once(&mut self.state, value.into(), name)?,
+            "cache" => once(&mut self.cache, value.into(), name)?,
+            "client-cert" => once(&mut self.client_certificate, value.into(), name)?,
+            "client-key" => once(&mut self.client_key, value.into(), name)?,
+            "code-file" => once(&mut self.code_file, value.into(), name)?,
+            "files" => once(&mut self.files, value.into(), name)?,
+            "code" => once(&mut self.code, Zeroizing::new(text()?), name)?,
+            "profile" => once(&mut self.profile, text()?, name)?,
+            "now" => {
+                let moment = Moment::parse(&text()?).map_err(|problem| {
+                    Failure::usage(format!("`--now` is {problem}"), "write it as `2026-11-30T12:00:00Z`")
+                })?;
+                once(&mut self.now, moment, name)?;
+            }
+            "lang" => {
+                let language = match text()?.as_str() {
+                    "de" => Language::German,
+                    "en" => Language::English,
+                    _ => return Err(Failure::usage("`--lang` knows `de` and `en`", "choose one of them")),
+                };
+                once(&mut self.language, language, name)?;
+            }
+            "answer" => {
+                let text = Zeroizing::new(text()?);
+                let pair = text.split_once('=').filter(|(prompt, _)| !prompt.is_empty());
+                let (prompt, answer) = pair.ok_or_else(|| {
+                    Failure::usage("`--answer` without a name and a value", "write it as `--answer NAME=VALUE`")
+                })?;
+                if self.answers.insert(prompt.to_owned(), Zeroizing::new(answer.to_owned())).is_some() {
+                    let prompt = display::line(prompt, 64);
+                    return Err(Failure::usage(
+                        format!("`--answer {prompt}=…` is given twice"),
+                        "give each answer once",
+                    ));
+                }
+            }
+            _ => return Err(Failure::Internal(format!("the option `--{name}` has no meaning"))),
+        }
+        Ok(())
+    }
+
+    fn command(self, topic: Topic) -> Result<Command, Failure> {
+        let talk = Talk { language: self.language };
+        match topic {
+            Topic::Program => Ok(Command::Help(Topic::Program)),
+            Topic::Facts => Ok(Command::Facts),
+            Topic::Update if self.state.is_none() => Err(missing("state DIR", topic)),
+            Topic::Update => Ok(Command::Update { reach: self.reach(topic)?.0, talk }),
+            Topic::Activate => {
+                let (reach, rest) = self.reach(topic)?;
+                if rest.code.is_some() && rest.code_file.is_some() {
+                    return Err(Failure::usage("`--code` and `--code-file` are given together", "give one of them"));
+                }
+                let files = rest.files.ok_or_else(|| missing("files DIR", topic))?;
+                Ok(Command::Activate(Box::new(Activate {
+                    reach,
+                    talk,
+                    code: rest.code,
+                    code_file: rest.code_file,
+                    profile: rest.profile,
+                    answers: rest.answers,
+                    files,
+                })))
+            }
+        }
+    }
+
+    fn reach(mut self, topic: Topic) -> Result<(Reach, Options), Failure> {
+        let root = self.root.take().ok_or_else(|| missing("root FILE", topic))?;
+        if self.sites.is_empty() && self.cache.is_none() {
+            return Err(missing("site URL", topic));
+        }
+        let plain = if self.allow_http { PlainHttp::OnLoopback } else { PlainHttp::Refused };
+        let mut sites = Vec::new();
+        for site in std::mem::take(&mut self.sites) {
+            let address = Address::parse(&site, plain).map_err(|bad| {
+                let remedy = "write `https://HOST/PATH`; `http://` works for this machine only, with `--allow-http`";
+                Failure::usage(bad.to_string(), remedy)
+            })?;
+            sites.push(address.as_str().to_owned());
+        }
+        let client = match (self.client_certificate.take(), self.client_key.take()) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => return Err(Failure::usage("`--client-cert` and `--client-key` belong together", "give both of them")),
+        };
+        let reach = Reach {
+            sites,
+            root,
+            state: self.state.take(),
+            cache: self.cache.take(),
+            authorities: std::mem::take(&mut self.authorities),
+            client,
+            now: self.now,
+            allow_http: self.allow_http,
+        };
+        Ok((reach, self))
+    }
+}
+
+fn once<T>(place: &mut Option<T>, value: T, name: &str) -> Result<(), Failure> {
+    if place.replace(value).is_some() {
+        return Err(Failure::usage(format!("`--{name}` is given twice"), "give it once"));
+    }
+    Ok(())
+}
+
+fn missing(option: &str, topic: Topic) -> Failure {
+    Failure::usage(format!("`--{option}` is missing"), hint(topic))
+}
+
+/// The parser's words, without the value of an option: it may be a code.
+fn usage(error: &lexopt::Error, topic: Topic) -> Failure {
+    let problem = match error {
+        lexopt::Error::UnexpectedOption(name) => {
+            format!("`{}` is not an option of this command", display::line(name, 40))
+        }
+        lexopt::Error::MissingValue { option: Some(option) } => {
+            format!("`{}` needs a value", display::line(option, 40))
+        }
+        lexopt::Error::UnexpectedValue { option, .. } => format!("`{}` takes no value", display::line(option, 40)),
+        lexopt::Error::UnexpectedArgument(_) => "there is a word that belongs to no option".to_owned(),
+        other => display::line(&other.to_string(), 120),
+    };
+    Failure::usage(problem, hint(topic))
+}
+
+fn hint(topic: Topic) -> &'static str {
+    match topic {
+        Topic::Program => "try `anode-fetch --help`",
+        Topic::Activate => "try `anode-fetch activate --help`",
+        Topic::Update => "try `anode-fetch update --help`",
+        Topic::Facts => "try `anode-fetch facts --help`",
+    }
+}

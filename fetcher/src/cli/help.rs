@@ -1,0 +1,90 @@
+//! What `--help` says. At most 80 columns: it is read on consoles.
+
+use super::arguments::Topic;
+
+const PROGRAM: &str = "\
+anode-fetch: turns an activation code into verified installer files
+
+usage: anode-fetch <command> [options]
+
+  activate   verify a tree, open what a code unlocks, write the files
+  update     refresh the signed documents in a state folder
+  facts      what this machine is, as JSON
+
+  -h, --help      this text; with a command, its options
+  -V, --version   the version
+
+Nothing is trusted because of the network, and no option skips a check.
+";
+
+const ACTIVATE: &str = "\
+usage: anode-fetch activate --site URL... --root FILE --files DIR [options]
+
+  --site URL            a mirror of the tree; repeat it for more, in order
+  --root FILE           the site's root document, with FILE.<keyid>.minisig
+                        beside it
+  --files DIR           write the files into DIR, which must not exist or be
+                        empty
+
+without these the program asks:
+  --code CODE           the activation code; other users of this machine can
+                        see it in the list of processes: prefer --code-file
+  --code-file FILE      a file with the activation code
+  --profile ID          which of the profiles on offer
+  --answer NAME=VALUE   the answer to a prompt; repeat it for more. A password
+                        may be plain or a crypt hash; the same warning holds
+  With a code given nothing is asked, and what is missing is an error.
+
+";
+
+const UPDATE: &str = "\
+usage: anode-fetch update --site URL... --root FILE --state DIR [options]
+
+  --site URL            a mirror of the tree; repeat it for more, in order
+  --root FILE           the site's root document, with FILE.<keyid>.minisig
+                        beside it
+
+";
+
+const REACH: &str = "\
+  --state DIR           keeps signed documents: protects against old trees
+  --cache DIR           a copy of the tree, used where no mirror answers
+  --ca FILE             believe the certificate authorities in this PEM file
+                        instead of the public ones; repeat it for more
+  --client-cert FILE    show this certificate (PEM) to the server
+  --client-key FILE     its private key (PEM)
+  --now TIME            the reading of the clock, as 2026-11-30T12:00:00Z
+  --allow-http          accept http:// for mirrors on this machine
+  --json                one JSON object on standard output
+  --lang de|en          the language of questions; else that of LANG
+";
+
+const FACTS: &str = "\
+usage: anode-fetch facts
+
+Prints one JSON object: system, processor, memory, disks, network interfaces,
+firmware, Secure Boot, clock. What can not be read is null; run it as root.
+";
+
+pub(super) fn text(topic: Topic) -> String {
+    match topic {
+        Topic::Program => PROGRAM.to_owned(),
+        Topic::Activate => format!("{ACTIVATE}{REACH}"),
+        Topic::Update => format!("{UPDATE}{REACH}"),
+        Topic::Facts => FACTS.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_fits_eighty_columns() {
+        for topic in [Topic::Program, Topic::Activate, Topic::Update, Topic::Facts] {
+            for line in text(topic).lines() {
+                assert!(line.chars().count() <= 80, "{line}");
+            }
+        }
+    }
+}

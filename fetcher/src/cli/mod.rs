@@ -1,0 +1,220 @@
+//! The command line (design, section 8): parse → run → exit code. Everything printed is printed here.
+
+mod arguments;
+mod help;
+mod outcome;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::io;
+
+use anode_bundle::code::{Machine, Secret};
+use anode_bundle::trust::Clock;
+use anode_bundle::{ExitCode, Moment, Refusal};
+use zeroize::Zeroizing;
+
+use crate::activate::{Order, Person, Shipped, Sources, activate, read_limited};
+use crate::console::{Console, Language, Terminal};
+use crate::error::Failure;
+use crate::facts::Facts;
+use crate::folder::Folder;
+use crate::hand_over;
+use crate::transport::{Credentials, Https, Limits, PlainHttp, Settings};
+use arguments::{Activate, Command, Reach, Talk};
+use outcome::{Outcome, Updated};
+
+const CODE_FILE_LIMIT: u64 = 1 << 10;
+const PEM_LIMIT: u64 = 1 << 20;
+
+/// The machine and the person in front of it, as far as a run needs them.
+pub trait Host {
+    /// Where questions and talk go.
+    fn terminal(&mut self) -> &mut dyn Terminal;
+
+    /// Data, on standard output.
+    ///
+    /// # Errors
+    /// What writing can say.
+    fn print(&mut self, text: &str) -> io::Result<()>;
+
+    /// The reading of the machine's clock.
+    fn clock(&self) -> Moment;
+
+    /// What the machine is.
+    fn facts(&self) -> Facts;
+
+    /// The locale of the environment.
+    fn locale(&self) -> Option<String>;
+}
+
+/// Runs one command. `arguments` come without the program's name.
+pub fn run(host: &mut dyn Host, arguments: Vec<OsString>) -> ExitCode {
+    // Known even if the rest of the command line is not understood: whoever reads JSON gets JSON.
+    let json = arguments.iter().any(|argument| argument == "--json");
+    let mut warnings = Vec::new();
+    let done = arguments::parse(arguments).and_then(|command| perform(host, command, &mut warnings));
+    match done {
+        Ok(outcome) => match print(host, &outcome, json, warnings) {
+            Ok(()) => ExitCode::Done,
+            // Whoever was listening heard enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::Done,
+            Err(error) => {
+                host.terminal().say(&format!("error: writing the result: {}", crate::error::reason(&error)));
+                ExitCode::Io
+            }
+        },
+        Err(failure) => {
+            for line in outcome::error_lines(&failure) {
+                host.terminal().say(&line);
+            }
+            if json {
+                let _ = host.print(&outcome::failure_json(&failure, warnings));
+            }
+            failure.exit()
+        }
+    }
+}
+
+fn print(host: &mut dyn Host, outcome: &Outcome, json: bool, warnings: Vec<String>) -> io::Result<()> {
+    match outcome {
+        Outcome::Text(text) => host.print(text),
+        outcome if json => host.print(&outcome.to_json(warnings)),
+        Outcome::Updated(_) | Outcome::Activated { .. } => Ok(()),
+    }
+}
+
+fn perform(host: &mut dyn Host, command: Command, warnings: &mut Vec<String>) -> Result<Outcome, Failure> {
+    match command {
+        Command::Help(topic) => Ok(Outcome::Text(help::text(topic))),
+        Command::Version => Ok(Outcome::Text(format!("anode-fetch {}\n", env!("CARGO_PKG_VERSION")))),
+        Command::Facts => {
+            let json = host.facts().to_json().map_err(|error| Failure::Internal(error.to_string()))?;
+            Ok(Outcome::Text(json + "\n"))
+        }
+        Command::Update { reach, talk } => perform_update(host, &reach, &talk, warnings),
+        Command::Activate(activate) => perform_activate(host, *activate, warnings),
+    }
+}
+
+/// Root chain, timestamp and release into the state folder, nothing else.
+fn perform_update(
+    host: &mut dyn Host,
+    reach: &Reach,
+    talk: &Talk,
+    warnings: &mut Vec<String>,
+) -> Result<Outcome, Failure> {
+    let shipped = Shipped::read(&reach.root)?;
+    let clock = clock(host, reach);
+    let language = language(host, talk);
+    let mut opened = Opened::new(reach)?;
+    let mut console = Console::new(host.terminal(), language, None, Vec::new(), String::new());
+    let updated = {
+        let mut observer = |event| console.tell(&event);
+        let mut sources = opened.sources();
+        let mut client = sources.client(&shipped, &reach.sites, clock, &mut observer)?;
+        client.refresh().map(|snapshot| Updated {
+            site: client.root().site.clone(),
+            root: client.root().version,
+            release: snapshot.release.version,
+            timestamp: snapshot.timestamp.version,
+            issued: snapshot.timestamp.issued,
+            source: snapshot.source,
+        })
+    };
+    warnings.append(&mut console.warnings);
+    Ok(Outcome::Updated(updated?))
+}
+
+fn perform_activate(host: &mut dyn Host, wanted: Activate, warnings: &mut Vec<String>) -> Result<Outcome, Failure> {
+    // Everything that can be wrong on this machine is found out before the network is used.
+    hand_over::check_target(&wanted.files)?;
+    let code = given_code(&wanted)?;
+    let shipped = Shipped::read(&wanted.reach.root)?;
+    let mut opened = Opened::new(&wanted.reach)?;
+    let facts = host.facts();
+    let machine = match (&facts.system.uuid, &facts.system.serial) {
+        (Some(uuid), Some(serial)) => Machine::new(uuid, serial).ok(),
+        _ => None,
+    };
+    let order = Order {
+        shipped: &shipped,
+        mirrors: wanted.reach.sites.clone(),
+        clock: clock(host, &wanted.reach),
+        machine,
+        profile: wanted.profile,
+        given: wanted.answers,
+    };
+    let language = language(host, &wanted.talk);
+    let target = wanted.files.display().to_string();
+    let mut console = Console::new(host.terminal(), language, code, facts.disks, target);
+    let activated = activate(&order, opened.sources(), &mut console);
+    warnings.append(&mut console.warnings);
+    let activated = activated?;
+    let files = hand_over::write(&wanted.files, &activated.files()?, &activated.selection)?;
+    console.done(files.len());
+    Ok(Outcome::Activated { selection: Box::new(activated.selection), files })
+}
+
+fn given_code(wanted: &Activate) -> Result<Option<Secret>, Failure> {
+    let text = match (&wanted.code, &wanted.code_file) {
+        (Some(code), _) => code.clone(),
+        (None, Some(file)) => {
+            let bytes = Zeroizing::new(read_limited(file, CODE_FILE_LIMIT)?);
+            let text =
+                std::str::from_utf8(&bytes).map_err(|_| Failure::io(format!("`{}` is not text", file.display())))?;
+            Zeroizing::new(text.to_owned())
+        }
+        (None, None) => return Ok(None),
+    };
+    let secret = Secret::parse(&text).map_err(Refusal::CodeMalformed)?;
+    Ok(Some(secret))
+}
+
+fn clock(host: &dyn Host, reach: &Reach) -> Clock {
+    Clock { rtc: reach.now.unwrap_or_else(|| host.clock()), build: None }
+}
+
+fn language(host: &dyn Host, talk: &Talk) -> Language {
+    talk.language.or_else(|| Language::of(&host.locale()?)).unwrap_or_default()
+}
+
+/// What the options of the command line open.
+struct Opened {
+    transport: Https,
+    state: Option<Folder>,
+    cache: Option<Folder>,
+}
+
+impl Opened {
+    fn new(reach: &Reach) -> Result<Opened, Failure> {
+        let authorities =
+            reach.authorities.iter().map(|file| read_limited(file, PEM_LIMIT)).collect::<Result<Vec<_>, _>>()?;
+        let client = match &reach.client {
+            Some((certificate, key)) => {
+                Some((read_limited(certificate, PEM_LIMIT)?, Zeroizing::new(read_limited(key, PEM_LIMIT)?)))
+            }
+            None => None,
+        };
+        let client = client.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice()));
+        let credentials = Credentials::new(&authorities, client).map_err(|error| {
+            Failure::usage(error.to_string(), "give PEM files: `-----BEGIN CERTIFICATE-----` and so on")
+        })?;
+        let plain_http = if reach.allow_http { PlainHttp::OnLoopback } else { PlainHttp::Refused };
+        let transport = Https::new(Settings { credentials, plain_http, limits: Limits::default() });
+        Ok(Opened {
+            transport,
+            state: reach.state.clone().map(Folder::new),
+            cache: reach.cache.clone().map(Folder::new),
+        })
+    }
+
+    fn sources(&mut self) -> Sources<'_> {
+        Sources {
+            transport: &mut self.transport,
+            state: self.state.as_mut().map(|folder| folder as _),
+            cache: self.cache.as_mut().map(|folder| folder as _),
+        }
+    }
+}

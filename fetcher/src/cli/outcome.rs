@@ -1,0 +1,97 @@
+//! How a run ended, for people and for programs.
+
+use anode_bundle::Moment;
+use anode_bundle::name::SiteId;
+use serde::Serialize;
+
+use crate::error::Failure;
+use crate::hand_over::Selection;
+
+/// A run that reached its end.
+pub(super) enum Outcome {
+    /// Data to print as it is.
+    Text(String),
+    Updated(Updated),
+    Activated {
+        selection: Selection,
+        files: Vec<String>,
+    },
+}
+
+/// What `update` trusts now.
+#[derive(Serialize)]
+pub(super) struct Updated {
+    pub site: SiteId,
+    pub root: u64,
+    pub release: u64,
+    pub timestamp: u64,
+    pub issued: Moment,
+    pub source: String,
+}
+
+#[derive(Serialize)]
+struct Done<T> {
+    ok: bool,
+    exit: u8,
+    #[serde(flatten)]
+    what: T,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Files<'a> {
+    site: &'a str,
+    organisation: &'a str,
+    profile: &'a str,
+    release: u64,
+    files: &'a [String],
+    source: &'a str,
+}
+
+#[derive(Serialize)]
+struct Failed {
+    code: &'static str,
+    message: String,
+    remedy: String,
+}
+
+impl Outcome {
+    pub fn to_json(&self, warnings: Vec<String>) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Updated(updated) => json(&Done { ok: true, exit: 0, what: updated, warnings }),
+            Self::Activated { selection, files } => {
+                let what = Files {
+                    site: selection.site.as_str(),
+                    organisation: selection.organisation.as_str(),
+                    profile: selection.profile.as_str(),
+                    release: selection.release,
+                    files,
+                    source: &selection.source,
+                };
+                json(&Done { ok: true, exit: 0, what, warnings })
+            }
+        }
+    }
+}
+
+pub(super) fn failure_json(failure: &Failure, warnings: Vec<String>) -> String {
+    let exit = failure.exit();
+    let what = Failed { code: exit.name(), message: failure.to_string(), remedy: failure.remedy() };
+    json(&Done { ok: false, exit: exit.number(), what, warnings })
+}
+
+/// `error:` once for each problem, then what to do.
+pub(super) fn error_lines(failure: &Failure) -> Vec<String> {
+    let mut lines = match failure {
+        Failure::Answers(refusals) => refusals.iter().map(|refusal| format!("error: {refusal}")).collect(),
+        failure => vec![format!("error: {failure}")],
+    };
+    lines.push(format!("help: {}", failure.remedy()));
+    lines
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    // Strings and numbers only: there is nothing that could fail.
+    serde_json::to_string(value).unwrap_or_default() + "\n"
+}

@@ -1,0 +1,181 @@
+//! Command lines that are refused, and runs that fail before or on the network, against a host of a few lines.
+
+use std::io;
+use std::path::Path;
+
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::console::Echo;
+
+/// Nobody types, everything is written down.
+#[derive(Default)]
+struct Paper {
+    said: Vec<String>,
+    printed: String,
+    torn: bool,
+}
+
+impl Terminal for Paper {
+    fn say(&mut self, line: &str) {
+        self.said.push(line.to_owned());
+    }
+
+    fn ask(&mut self, question: &str, _echo: Echo) -> io::Result<Option<Zeroizing<String>>> {
+        self.said.push(question.to_owned());
+        Ok(None)
+    }
+
+    fn is_typed(&self) -> bool {
+        false
+    }
+}
+
+impl Host for Paper {
+    fn terminal(&mut self) -> &mut dyn Terminal {
+        self
+    }
+
+    fn print(&mut self, text: &str) -> io::Result<()> {
+        if self.torn {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.printed.push_str(text);
+        Ok(())
+    }
+
+    fn clock(&self) -> Moment {
+        Moment::parse("2026-11-01T00:00:00Z").unwrap()
+    }
+
+    fn facts(&self) -> Facts {
+        Facts::read(Path::new("/nowhere"))
+    }
+
+    fn locale(&self) -> Option<String> {
+        None
+    }
+}
+
+fn run_line(line: &str) -> (ExitCode, Paper) {
+    let mut paper = Paper::default();
+    let exit = run(&mut paper, line.split_whitespace().map(OsString::from).collect());
+    (exit, paper)
+}
+
+const REACH: &str = "--site https://example.invalid --root /nowhere/root.json";
+
+#[test]
+fn misuse_is_refused_with_a_remedy() {
+    for (line, wanted) in [
+        ("", "there is no command"),
+        ("install", "`install` is not a command"),
+        ("report", "`report` is not a command"),
+        ("--quiet", "`--quiet` is not an option"),
+        ("activate", "`--root FILE` is missing"),
+        ("activate --root r --files d", "`--site URL` is missing"),
+        (&format!("activate {REACH}"), "`--files DIR` is missing"),
+        (&format!("activate {REACH} --kexec"), "`--kexec` is not an option"),
+        (&format!("activate {REACH} --image /dev/sda"), "`--image` is not an option"),
+        (&format!("activate {REACH} --insecure --files d"), "`--insecure` is not an option"),
+        (&format!("activate {REACH} --files d --files e"), "`--files` is given twice"),
+        (&format!("activate {REACH} --files d --code a --code-file b"), "given together"),
+        (&format!("activate {REACH} --files d --answer x"), "`--answer` without a name"),
+        (&format!("activate {REACH} --files d --answer x=1 --answer x=2"), "`--answer x=…` is given twice"),
+        (&format!("activate {REACH} --files d --client-cert x"), "belong together"),
+        (&format!("activate {REACH} --files d --now yesterday"), "`--now` is not a time"),
+        (&format!("activate {REACH} --files d --lang fr"), "`--lang` knows"),
+        (&format!("activate {REACH} --files d stray"), "a word that belongs to no option"),
+        (&format!("activate {REACH} --files"), "`--files` needs a value"),
+        (&format!("activate {REACH} --allow-http=yes --files d"), "`--allow-http` takes no value"),
+        ("activate --site http://example.org --root r --files d", "is not `https`"),
+        ("activate --site http://example.org --allow-http --root r --files d", "to this machine only"),
+        ("activate --site https://u:p@example.org --root r --files d", "user name or password"),
+        (&format!("update {REACH}"), "`--state DIR` is missing"),
+        (&format!("update {REACH} --state s --files d"), "`--files` is not an option"),
+        ("facts --site https://example.org", "`--site` is not an option"),
+    ] {
+        let (exit, paper) = run_line(line);
+        assert_eq!(exit, ExitCode::Usage, "{line}");
+        let [error, help] = paper.said.as_slice() else { panic!("{line}: {:?}", paper.said) };
+        assert!(error.starts_with("error: ") && error.contains(wanted), "{line}: {error}");
+        assert!(help.starts_with("help: ") && help.len() > 10, "{line}: {help}");
+        assert_eq!(paper.printed, "");
+    }
+}
+
+#[test]
+fn a_value_that_may_be_a_code_is_never_repeated() {
+    let (_, paper) = run_line(&format!("activate {REACH} --files d 0123-4567-89AB-CDER"));
+    assert!(!paper.said.concat().contains("0123"), "{:?}", paper.said);
+    let (exit, paper) =
+        run_line(&format!("activate {REACH} --files /tmp/does-not-exist-yet --code 0123-4567-89AB-CDES"));
+    assert_eq!(exit, ExitCode::CodeMalformed);
+    assert!(!paper.said.concat().contains("0123"), "{:?}", paper.said);
+}
+
+#[test]
+fn a_malformed_code_comes_before_the_root_and_the_network() {
+    let (exit, paper) =
+        run_line(&format!("activate {REACH} --files /tmp/does-not-exist-yet --code 0000-0000-0000-0000 --json"));
+    assert_eq!(exit, ExitCode::CodeMalformed);
+    let json: Value = serde_json::from_str(&paper.printed).unwrap();
+    assert_eq!(json["ok"], false);
+    assert_eq!(json["exit"], 10);
+    assert_eq!(json["code"], "code-malformed");
+    assert!(json["message"].as_str().unwrap().starts_with("the activation code has a wrong symbol"));
+    assert!(json["remedy"].as_str().unwrap().contains("slip"));
+}
+
+#[test]
+fn a_missing_root_is_a_local_problem_that_is_named() {
+    let (exit, paper) =
+        run_line(&format!("activate {REACH} --files /tmp/does-not-exist-yet --code 0123-4567-89AB-CDER"));
+    assert_eq!(exit, ExitCode::Io);
+    assert_eq!(paper.said.first().unwrap(), "error: reading `/nowhere/root.json`: no such file or directory");
+}
+
+#[test]
+fn a_root_that_is_none_is_refused_without_a_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root.json");
+    std::fs::write(&root, "{}").unwrap();
+    let line = format!(
+        "update --site https://example.invalid --root {} --state {}",
+        root.display(),
+        folder.path().join("state").display()
+    );
+    let (exit, paper) = run_line(&line);
+    assert!(matches!(exit, ExitCode::SignatureInvalid | ExitCode::WrongDocument), "{exit:?} {:?}", paper.said);
+    assert!(!folder.path().join("state").exists());
+}
+
+#[test]
+fn usage_errors_are_json_too_when_json_was_asked_for() {
+    let (_, paper) = run_line("activate --json --nonsense");
+    let json: Value = serde_json::from_str(&paper.printed).unwrap();
+    assert_eq!((&json["exit"], &json["code"]), (&2.into(), &"usage".into()));
+}
+
+#[test]
+fn help_version_and_facts_are_data() {
+    for (line, wanted) in [
+        ("--help", "usage: anode-fetch"),
+        ("activate --help", "--code-file"),
+        ("update -h", "--state DIR"),
+        ("facts --help", "JSON"),
+        ("--version", "anode-fetch 0."),
+        ("facts --json", "\"firmware\": \"bios\""),
+    ] {
+        let (exit, paper) = run_line(line);
+        assert_eq!(exit, ExitCode::Done);
+        assert!(paper.printed.contains(wanted) && paper.said.is_empty(), "{line}: {}", paper.printed);
+    }
+}
+
+#[test]
+fn a_broken_pipe_is_success() {
+    let mut paper = Paper { torn: true, ..Paper::default() };
+    assert_eq!(run(&mut paper, vec!["facts".into()]), ExitCode::Done);
+}
