@@ -13,7 +13,7 @@ pub(super) enum Outcome {
     Text(String),
     Updated(Updated),
     Activated {
-        selection: Selection,
+        selection: Box<Selection>,
         files: Vec<String>,
     },
 }
