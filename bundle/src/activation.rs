@@ -111,7 +111,7 @@ impl Activation {
     /// [`Refusal::TooNew`], or [`Refusal::UnsealFailed`]: it was signed and is not what it should be.
     pub fn parse(json: &[u8], site: &SiteId, locator: &Locator) -> Result<Activation, Refusal> {
         let what = "the activation";
-        json::check_format(json, what, &[])?;
+        json::check_sealed_format(json, what)?;
         let activation: Activation = json::read(json).map_err(|problem| Refusal::unseal(what, problem))?;
         if activation.site != *site || activation.locator != *locator {
             return Err(Refusal::unseal(what, "it belongs to another site or code"));

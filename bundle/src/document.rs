@@ -377,7 +377,10 @@ impl Policy {
         }
         self.kdf.iter().try_for_each(KdfPolicy::check)?;
         let known = |length: &u64| code::LENGTHS.iter().any(|known| *known as u64 == *length);
-        if self.code_length.is_empty() || !self.code_length.iter().all(known) {
+        if self.code_length.is_empty() {
+            return Err(Refusal::wrong("root", "its policy accepts codes of no length"));
+        }
+        if !self.code_length.iter().all(known) {
             return Err(Refusal::too_new("root", "a length of codes other than 16 and 20"));
         }
         let Lifetimes { root, release, timestamp, activation } = self.lifetimes;

@@ -44,6 +44,17 @@ pub fn check_format(bytes: &[u8], what: &str, known: &[&str]) -> Result<(), Refu
     }
 }
 
+/// As [`check_format`], for JSON that lay in a sealed object: it was signed, so that it is not well-formed is the publisher's fault.
+///
+/// # Errors
+/// [`Refusal::UnsealFailed`], [`Refusal::TooNew`].
+pub fn check_sealed_format(bytes: &[u8], what: &str) -> Result<(), Refusal> {
+    check_format(bytes, what, &[]).map_err(|refusal| match refusal {
+        Refusal::WrongDocument { problem, .. } => Refusal::unseal(what, problem),
+        other => other,
+    })
+}
+
 fn check(bytes: &[u8]) -> Result<(), String> {
     let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     if body.first() != Some(&b'{') || body.last() != Some(&b'}') {

@@ -92,7 +92,7 @@ impl Contents {
             return Err(broken("the manifest is larger than 1 MiB"));
         }
         let (head, mut rest) = rest.split_at_checked(length).ok_or_else(|| broken("it ends early"))?;
-        json::check_format(head, "the pack", &[])?;
+        json::check_sealed_format(head, "the pack")?;
         let manifest: Manifest = json::read(head).map_err(|problem| broken(&problem))?;
         if manifest.site != *site || manifest.profile != *profile {
             return Err(broken("it was rendered for another site or profile"));
