@@ -1,1 +1,4 @@
 //! .
+pub mod builtin;
+pub mod diagnose;
+pub mod repository;

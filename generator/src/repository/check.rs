@@ -1,0 +1,187 @@
+//! What one file says about another: names that must exist, variables that must be declared, codes that must be unique.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anode_bundle::Refusal;
+use anode_bundle::name::{Id, Locator};
+
+use super::installer::InstallerDefinition;
+use super::profile::{Organisation, Profile};
+use super::site::Site;
+use super::terms::ReadTerms;
+use super::tree::Tree;
+use super::value::{Settings, Variable};
+use crate::diagnose::{Problem, Problems};
+
+/// What was read, for names to be looked up in.
+pub struct Named<'a> {
+    pub tree: &'a Tree,
+    pub profiles: &'a [Profile],
+    pub organisations: &'a [Organisation],
+    pub installers: &'a BTreeMap<Id, InstallerDefinition>,
+}
+
+/// Profiles name a definition, a version and an architecture that exist, and set variables that it declares.
+pub fn profiles(named: &Named<'_>, problems: &mut Problems) {
+    for profile in named.profiles {
+        if let Some(owner) = &profile.organisation
+            && named.profiles.iter().any(|other| other.organisation.is_none() && other.id == profile.id)
+        {
+            let message = format!("`{}` of the organisation `{owner}` has the id of everybody's profile", profile.id);
+            problems.push(Problem::at(&profile.origin, message).help("rename the folder"));
+        }
+        let name = &profile.installer;
+        let Some(definition) = named.installers.get(&name.value) else {
+            // A definition of that name that could not be read has been reported already.
+            if !named.tree.has(&format!("installers/{}/manifest.toml", name.value)) {
+                let message = format!("there is no installer `{}`", name.value);
+                let known = named.installers.keys().map(Id::as_str);
+                problems.push(nearest_or_list(Problem::at(&name.origin, message), name.value.as_str(), known));
+            }
+            continue;
+        };
+        for (what, found, known) in [
+            ("version", &profile.version, &definition.versions),
+            ("architecture", &profile.architecture, &definition.architectures),
+        ] {
+            if !known.contains(&found.value) {
+                let message = format!("the installer `{}` has no {what} `{}`", name.value, found.value);
+                problems.push(Problem::at(&found.origin, message).help(format!("it has {}", known.join(", "))));
+            }
+        }
+        for (variable, setting) in &profile.variables {
+            match definition.variables.get(variable) {
+                Some(declared) => check_type(declared, setting, problems),
+                None => {
+                    let message = format!("the installer `{}` has no variable `{variable}`", name.value);
+                    let known = definition.variables.keys().map(String::as_str);
+                    problems.push(nearest_or_list(Problem::at(&setting.origin, message), variable, known));
+                }
+            }
+        }
+    }
+}
+
+/// The site's and the organisations' variables are declared by at least one definition.
+pub fn layers(named: &Named<'_>, site: Option<&Site>, problems: &mut Problems) {
+    let mut declared: BTreeMap<&str, Vec<&Variable>> = BTreeMap::new();
+    for variable in named.installers.values().flat_map(|definition| definition.variables.values()) {
+        declared.entry(&variable.name).or_default().push(variable);
+    }
+    let layers =
+        site.map(|site| &site.variables).into_iter().chain(named.organisations.iter().map(|org| &org.variables));
+    for settings in layers {
+        check_layer(settings, &declared, problems);
+    }
+}
+
+fn check_layer(settings: &Settings, declared: &BTreeMap<&str, Vec<&Variable>>, problems: &mut Problems) {
+    for (name, setting) in settings {
+        match declared.get(name.as_str()) {
+            // The same name may have another type elsewhere: it is enough if one definition can use the value.
+            Some(variables) => match variables.iter().find(|variable| variable.check(&setting.value).is_ok()) {
+                Some(_) => {}
+                None => variables.iter().take(1).for_each(|variable| check_type(variable, setting, problems)),
+            },
+            None => {
+                let problem = Problem::at(&setting.origin, format!("no installer has a variable `{name}`"));
+                problems.push(nearest_or_list(problem, name, declared.keys().copied()));
+            }
+        }
+    }
+}
+
+fn check_type(declared: &Variable, setting: &super::value::Setting, problems: &mut Problems) {
+    if let Err(problem) = declared.check(&setting.value) {
+        let message = format!("`{}` {problem}", declared.name);
+        let problem = Problem::at(&setting.origin, message);
+        problems.push(if declared.help.is_empty() {
+            problem
+        } else {
+            problem.help(format!("it is the {}", declared.help))
+        });
+    }
+}
+
+/// Codes belong to organisations, offer profiles that these may see, and are unique.
+pub fn codes(named: &Named<'_>, codes: &[ReadTerms], problems: &mut Problems) {
+    let mut seen: HashMap<Locator, &ReadTerms> = HashMap::with_capacity(codes.len());
+    for code in codes {
+        let terms = &code.terms;
+        let organisation = &terms.organisation;
+        if let Some(other) = seen.insert(terms.locator, code) {
+            let message = format!("has the locator of `{}`", other.terms.path());
+            problems.push(Problem::error(&code.source.path, message).help("one of the two is a copy: remove it"));
+        }
+        // One that could not be read has been reported already.
+        if !named.organisations.iter().any(|known| known.id == *organisation)
+            && !named.tree.has(&format!("orgs/{organisation}/org.toml"))
+        {
+            let message = format!("there is no organisation `{organisation}`");
+            let known = named.organisations.iter().map(|known| known.id.as_str());
+            problems.push(nearest_or_list(Problem::error(&code.source.path, message), organisation.as_str(), known));
+        }
+        let visible = |profile: &&Profile| profile.organisation.as_ref().is_none_or(|owner| owner == organisation);
+        let find = |id: &Id| named.profiles.iter().filter(visible).find(|profile| profile.id == *id);
+        for name in &code.profiles {
+            let id = &name.value;
+            let unread = [format!("{id}/profile.toml"), format!("orgs/{organisation}/{id}/profile.toml")];
+            if find(id).is_none() && !unread.iter().any(|path| named.tree.has(path)) {
+                let foreign =
+                    named.profiles.iter().find(|profile| profile.id == *id).and_then(|p| p.organisation.as_ref());
+                problems.push(match foreign {
+                    Some(owner) => Problem::at(&name.origin, format!("the profile `{id}` belongs to `{owner}`"))
+                        .help(format!("move it to the top, or to `orgs/{organisation}/`")),
+                    None => {
+                        let known = named.profiles.iter().filter(visible).map(|profile| profile.id.as_str());
+                        nearest_or_list(
+                            Problem::at(&name.origin, format!("there is no profile `{id}`")),
+                            id.as_str(),
+                            known,
+                        )
+                    }
+                });
+            }
+        }
+        check_answers(code, find, problems);
+    }
+}
+
+fn check_answers<'p>(code: &ReadTerms, find: impl Fn(&Id) -> Option<&'p Profile>, problems: &mut Problems) {
+    let offered: Vec<_> = code.terms.profiles.iter().filter_map(find).collect();
+    // With a profile missing, nothing can be said about its prompts.
+    if offered.len() < code.terms.profiles.len() {
+        return;
+    }
+    for name in &code.answers {
+        let prompts: Vec<_> = offered
+            .iter()
+            .flat_map(|profile| &profile.prompts)
+            .filter(|prompt| prompt.value.name == name.value)
+            .collect();
+        if prompts.is_empty() {
+            let problem = Problem::at(&name.origin, format!("no profile of this code has a prompt `{}`", name.value));
+            let known = offered.iter().flat_map(|profile| &profile.prompts).map(|prompt| prompt.value.name.as_str());
+            problems.push(nearest_or_list(problem, name.value.as_str(), known));
+        }
+        let answer = code.terms.answers.get(&name.value).map_or("", String::as_str);
+        for prompt in prompts {
+            if let Err(Refusal::AnswerInvalid { problem, .. }) = prompt.value.check(answer) {
+                problems.push(Problem::at(&name.origin, format!("the answer to `{}` {problem}", name.value)));
+            }
+        }
+    }
+}
+
+/// The nearest known name, else all of them as long as a person can take them in.
+fn nearest_or_list<'a>(problem: Problem, found: &str, known: impl IntoIterator<Item = &'a str>) -> Problem {
+    let mut known: Vec<_> = known.into_iter().collect();
+    known.sort_unstable();
+    known.dedup();
+    let problem = problem.nearest(found, known.iter().copied());
+    if problem.help.is_some() || known.is_empty() {
+        return problem;
+    }
+    let shown = known.iter().take(12).copied().collect::<Vec<_>>().join(", ");
+    problem.help(format!("known: {shown}{}", if known.len() > 12 { ", …" } else { "" }))
+}

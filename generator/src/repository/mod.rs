@@ -1,0 +1,298 @@
+//! The profiles repository: loaded from the work tree, checked, all problems in one run.
+//!
+//! A value of [`Repository`] is consistent: every name that one file uses of another exists, every variable has its declared type, every
+//! code offers profiles that its organisation may see. It says nothing about templates; that is [`crate::render`].
+
+mod check;
+mod fields;
+mod installer;
+mod lock;
+mod profile;
+mod site;
+mod terms;
+mod tree;
+mod value;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anode_bundle::name::Id;
+use rayon::prelude::*;
+
+pub use fields::Located;
+pub use installer::snippets as built_in_snippets;
+pub use installer::{
+    BootTemplates, FORMAT_WORDS, FileTemplate, Format, HookPoint, InstallerDefinition, RESERVED_VARIABLES, Validator,
+};
+pub use lock::Lock;
+pub use profile::{AnsibleSettings, Organisation, Profile};
+pub use site::{CodeRules, Language, Lifetimes, Site};
+pub use terms::{CodeTerms, Generations};
+pub use value::{Setting, Settings, Value, Variable, VariableType};
+
+use crate::builtin;
+use crate::diagnose::{Problem, Problems, Source};
+use tree::{Tree, check_id};
+
+/// Templates by name.
+pub type Snippets = BTreeMap<String, Arc<Source>>;
+
+/// The folder of templates that all installer definitions share.
+const SHARED: &str = "shared";
+
+/// Everything that a person wrote.
+pub struct Repository {
+    /// Where it lies.
+    pub root: PathBuf,
+    /// The site and its defaults.
+    pub site: Site,
+    /// `snippets/`
+    pub snippets: Snippets,
+    /// Everybody's profiles, then the organisations' own; by organisation and id.
+    pub profiles: Vec<Profile>,
+    /// By id.
+    pub organisations: Vec<Organisation>,
+    /// The repository's own definitions, and the built-in ones that it does not shadow.
+    pub installers: BTreeMap<Id, InstallerDefinition>,
+    /// By organisation and label.
+    pub codes: Vec<CodeTerms>,
+    /// The generations of packs' keys.
+    pub generations: Generations,
+    /// What is pinned.
+    pub lock: Lock,
+}
+
+impl Repository {
+    /// The organisation of that name.
+    #[must_use]
+    pub fn organisation(&self, id: &Id) -> Option<&Organisation> {
+        self.organisations.iter().find(|organisation| organisation.id == *id)
+    }
+
+    /// The profile that an organisation means by a name: its own, else everybody's. `None`: nobody in particular.
+    #[must_use]
+    pub fn profile(&self, id: &Id, organisation: Option<&Id>) -> Option<&Profile> {
+        let visible =
+            |profile: &&Profile| profile.organisation.is_none() || profile.organisation.as_ref() == organisation;
+        self.profiles.iter().filter(visible).find(|profile| profile.id == *id)
+    }
+
+    /// The profiles that an organisation may use.
+    pub fn visible_to<'r>(&'r self, organisation: &'r Id) -> impl Iterator<Item = &'r Profile> {
+        self.profiles
+            .iter()
+            .filter(move |profile| profile.organisation.as_ref().is_none_or(|owner| owner == organisation))
+    }
+
+    /// The definition that a profile names.
+    #[must_use]
+    pub fn definition(&self, profile: &Profile) -> Option<&InstallerDefinition> {
+        self.installers.get(&profile.installer.value)
+    }
+}
+
+/// Reads and checks a repository. The problems beside it are warnings.
+///
+/// # Errors
+/// Every problem of the run, if one of them is an error.
+pub fn load(root: &Path) -> Result<(Repository, Problems), Problems> {
+    let mut problems = Problems::new();
+    let tree = Tree::list(root, &mut problems);
+    let site = match tree.toml("anode.toml", &mut problems) {
+        Some(source) => site::read(&source, &mut problems),
+        None => {
+            if !problems.has_errors() {
+                let problem =
+                    Problem::error("anode.toml", "there is no `anode.toml`: this is not a profiles repository");
+                problems.push(problem.help("go to the repository, or make one with `anode init`"));
+            }
+            None
+        }
+    };
+    let snippets = read_snippets(&tree, "snippets", &mut problems);
+    let installers = read_installers(&tree, &mut problems);
+    let (organisations, own) = read_organisations(&tree, &mut problems);
+    let mut profiles = read_profiles(&tree, &mut problems);
+    profiles.extend(own);
+    let codes = read_codes(&tree, &mut problems);
+    let generations = match tree.toml(Generations::PATH, &mut problems) {
+        Some(source) => Generations::read(&source, &mut problems),
+        None => Generations::default(),
+    };
+    let lock = match tree.toml(Lock::PATH, &mut problems) {
+        Some(source) => Lock::read(&source, &mut problems),
+        None => Lock::default(),
+    };
+    let named =
+        check::Named { tree: &tree, profiles: &profiles, organisations: &organisations, installers: &installers };
+    check::profiles(&named, &mut problems);
+    check::layers(&named, site.as_ref(), &mut problems);
+    check::codes(&named, &codes, &mut problems);
+    let Some(site) = site else { return Err(problems) };
+    let codes = codes.into_iter().map(|read| read.terms).collect();
+    let root = root.to_owned();
+    problems.unless_errors(Repository {
+        root,
+        site,
+        snippets,
+        profiles,
+        organisations,
+        installers,
+        codes,
+        generations,
+        lock,
+    })
+}
+
+/// Reads `anode.toml` alone, for commands that need the site and not its profiles.
+///
+/// # Errors
+/// Every problem of that file.
+pub fn load_site(root: &Path) -> Result<Site, Problems> {
+    load_one(root, "anode.toml", |source, problems| site::read(source, problems))
+}
+
+/// Reads one file of terms that does not lie below `codes/`.
+///
+/// # Errors
+/// Every problem of that file.
+pub fn load_terms(root: &Path, path: &str, organisation: &Id, label: &Id) -> Result<CodeTerms, Problems> {
+    load_one(root, path, |source, problems| terms::read(source, organisation, label, problems).map(|read| read.terms))
+}
+
+fn load_one<T>(
+    root: &Path,
+    path: &str,
+    read: impl FnOnce(&Arc<Source>, &mut Problems) -> Option<T>,
+) -> Result<T, Problems> {
+    let mut problems = Problems::new();
+    let value = match tree::read_file(root, path, &mut problems) {
+        Some(source) => read(&source, &mut problems),
+        None if problems.has_errors() => None,
+        None => {
+            let problem = Problem::error(path, format!("there is no `{path}`: this is not a profiles repository"));
+            problems.push(problem.help("go to the repository, or make one with `anode init`"));
+            None
+        }
+    };
+    match value {
+        Some(value) if !problems.has_errors() => Ok(value),
+        _ => Err(problems),
+    }
+}
+
+/// The files of a folder but those named, and but folders with a `profile.toml` of their own.
+fn read_snippets(tree: &Tree, folder: &str, problems: &mut Problems) -> Snippets {
+    let names: Vec<_> = tree.below(folder).filter(|name| *name != "profile.toml").collect();
+    let read = |name: &&str| tree.text(&tree::join(folder, name), problems).map(|source| ((*name).to_owned(), source));
+    names.iter().filter_map(read).collect()
+}
+
+fn read_installers(tree: &Tree, problems: &mut Problems) -> BTreeMap<Id, InstallerDefinition> {
+    let mut shared = builtin::installer(SHARED).unwrap_or_default();
+    shared.extend(read_snippets(tree, "installers/shared", problems));
+    let mut installers = BTreeMap::new();
+    let mut own = Vec::new();
+    for id in tree.ids("installers", "an installer definition", problems) {
+        if id.as_str() == SHARED {
+            continue;
+        }
+        let folder = tree::join("installers", id.as_str());
+        if !tree.has(&format!("{folder}/manifest.toml")) {
+            let problem = Problem::error(&folder, "an installer definition without `manifest.toml`");
+            let found = tree.below(&folder).collect::<Vec<_>>();
+            problems.push(match crate::diagnose::nearest("manifest.toml", found) {
+                Some(found) => problem.help(format!("rename `{found}` to `manifest.toml`")),
+                None => problem.help("add a `manifest.toml`, or remove the folder"),
+            });
+            continue;
+        }
+        let files = read_snippets(tree, &folder, problems);
+        installers.extend(installer::read(&id, files, &shared, problems).map(|definition| (id.clone(), definition)));
+        own.push(id);
+    }
+    for id in builtin::installers().filter(|id| id.as_str() != SHARED && !own.contains(id)) {
+        let files = builtin::installer(id.as_str()).unwrap_or_default();
+        installers.extend(installer::read(&id, files, &shared, problems).map(|definition| (id.clone(), definition)));
+    }
+    installers
+}
+
+fn read_profiles(tree: &Tree, problems: &mut Problems) -> Vec<Profile> {
+    let read = |id: Id| {
+        let mut problems = Problems::new();
+        let snippets = read_snippets(tree, id.as_str(), &mut problems);
+        let source = tree.toml(&format!("{id}/profile.toml"), &mut problems);
+        let profile = source.and_then(|source| profile::read_profile(&source, &id, None, snippets, &mut problems));
+        (profile, problems)
+    };
+    let ids = tree.profiles(problems);
+    collect(ids.into_par_iter().map(read).collect(), problems)
+}
+
+fn read_organisations(tree: &Tree, problems: &mut Problems) -> (Vec<Organisation>, Vec<Profile>) {
+    let mut organisations = Vec::new();
+    let mut own = Vec::new();
+    for id in tree.ids("orgs", "an organisation", problems) {
+        let folder = tree::join("orgs", id.as_str());
+        let path = format!("{folder}/org.toml");
+        if !tree.has(&path) {
+            let problem = Problem::error(&folder, "an organisation without `org.toml`");
+            problems.push(problem.help(format!("add `{path}` with a `title`")));
+        }
+        let snippets = read_snippets(tree, &format!("{folder}/snippets"), problems);
+        if let Some(source) = tree.toml(&path, problems) {
+            organisations.extend(profile::read_organisation(&source, &id, snippets, problems));
+        }
+        for name in tree.folders(&folder).into_iter().filter(|name| *name != "snippets") {
+            let inner = tree::join(&folder, name);
+            let path = format!("{inner}/profile.toml");
+            let Some(source) = tree.toml(&path, problems) else {
+                let problem = Problem::error(&inner, "a folder of an organisation without `profile.toml`");
+                problems.push(problem.nearest(name, ["snippets"]));
+                continue;
+            };
+            if let Some(profile_id) = check_id(&inner, name, "a profile", problems) {
+                let snippets = read_snippets(tree, &inner, problems);
+                own.extend(profile::read_profile(&source, &profile_id, Some(&id), snippets, problems));
+            }
+        }
+    }
+    (organisations, own)
+}
+
+fn read_codes(tree: &Tree, problems: &mut Problems) -> Vec<terms::ReadTerms> {
+    let mut files = Vec::new();
+    for name in tree.below("codes").filter(|name| *name != "generations.toml") {
+        let path = tree::join("codes", name);
+        match name.strip_suffix(".toml").and_then(|stem| stem.split_once('/')).filter(|(_, label)| !label.contains('/'))
+        {
+            Some((organisation, label)) => {
+                let organisation = check_id(&path, organisation, "an organisation", problems);
+                let label = check_id(&path, label, "a code", problems);
+                files.extend(organisation.zip(label).map(|(organisation, label)| (path, organisation, label)));
+            }
+            None => {
+                let problem = Problem::error(&path, "is not the terms of a code");
+                problems.push(problem.help("terms lie in `codes/<organisation>/<label>.toml`"));
+            }
+        }
+    }
+    let read = |(path, organisation, label): (String, Id, Id)| {
+        let mut problems = Problems::new();
+        let source = tree.toml(&path, &mut problems);
+        let terms = source.and_then(|source| terms::read(&source, &organisation, &label, &mut problems));
+        (terms, problems)
+    };
+    collect(files.into_par_iter().map(read).collect(), problems)
+}
+
+fn collect<T>(read: Vec<(Option<T>, Problems)>, problems: &mut Problems) -> Vec<T> {
+    let mut values = Vec::with_capacity(read.len());
+    for (value, found) in read {
+        values.extend(value);
+        problems.append(found);
+    }
+    values
+}

@@ -1,0 +1,237 @@
+//! `profile.toml` and `org.toml`: profiles, their prompts, organisations.
+
+use std::sync::Arc;
+
+use anode_bundle::name::Id;
+use anode_bundle::pack::{Choice, Prompt, PromptType};
+
+use super::Snippets;
+use super::fields::{Fields, Located, read_toml};
+use super::value::{Settings, is_url};
+use crate::diagnose::{Origin, Problem, Problems, Source};
+
+/// What a machine becomes.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// The folder's name.
+    pub id: Id,
+    /// The organisation that it belongs to; `None`: everybody's.
+    pub organisation: Option<Id>,
+    /// One line for people.
+    pub title: String,
+    /// A sentence for people.
+    pub description: String,
+    /// The installer definition.
+    pub installer: Located<Id>,
+    /// The distribution's version.
+    pub version: Located<String>,
+    /// The distribution's name of the processor architecture.
+    pub architecture: Located<String>,
+    /// Its files appear in `public/<profile>/`.
+    pub public: bool,
+    /// Goes ahead without the last question.
+    pub unattended: bool,
+    /// May be offered, with its secrets, to a machine that activates itself.
+    pub hardware_secrets: bool,
+    /// The profile layer.
+    pub variables: Settings,
+    /// What a person is asked, in this order.
+    pub prompts: Vec<Located<Prompt>>,
+    /// What configures the machine after its first boot.
+    pub ansible: AnsibleSettings,
+    /// The templates beside `profile.toml`.
+    pub snippets: Snippets,
+    /// `profile.toml`.
+    pub origin: Origin,
+}
+
+/// `[ansible]` of a site or profile; a profile's words win one by one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AnsibleSettings {
+    /// The git repository.
+    pub repository: Option<Located<String>>,
+    /// The pinned commit.
+    pub commit: Option<Located<String>>,
+    /// The branch, where no commit is pinned.
+    pub branch: Option<Located<String>>,
+    /// The playbook below the repository.
+    pub playbook: Option<Located<String>>,
+    /// `false`: this profile uses none, whatever the site says.
+    pub enabled: Option<bool>,
+}
+
+/// Somebody's part of the repository.
+#[derive(Debug, Clone)]
+pub struct Organisation {
+    /// The folder's name.
+    pub id: Id,
+    /// One line for people.
+    pub title: String,
+    /// The organisation layer.
+    pub variables: Settings,
+    /// `orgs/<org>/snippets/`
+    pub snippets: Snippets,
+    /// `org.toml`
+    pub origin: Origin,
+}
+
+/// Reads `org.toml`.
+pub fn read_organisation(
+    source: &Arc<Source>,
+    id: &Id,
+    snippets: Snippets,
+    problems: &mut Problems,
+) -> Option<Organisation> {
+    read_toml(source, problems, |top| {
+        let title = top.required_title("title", 72, "title = \"Example school\"");
+        let variables = top.values("variables");
+        Some(Organisation { id: id.clone(), title: title?, variables, snippets, origin: top.origin() })
+    })
+    .flatten()
+}
+
+/// Reads `profile.toml`.
+pub fn read_profile(
+    source: &Arc<Source>,
+    id: &Id,
+    organisation: Option<&Id>,
+    snippets: Snippets,
+    problems: &mut Problems,
+) -> Option<Profile> {
+    read_toml(source, problems, |top| {
+        let title = top.required_title("title", 72, "title = \"Debian server\"");
+        let description = top.title("description", 240);
+        let installer = top.required_name("installer", "installer = \"debian\"", Id::new);
+        let version = top.required("version", "version = \"13\"");
+        let architecture = top.required("architecture", "architecture = \"amd64\"");
+        let public = top.switch("public").unwrap_or(false);
+        let unattended = top.switch("unattended").unwrap_or(false);
+        let hardware_secrets = top.switch("hardware_secrets").unwrap_or(false);
+        let variables = top.values("variables");
+        let prompts: Vec<_> = top.tables("prompts", read_prompt).into_iter().flatten().collect();
+        let ansible = top.table("ansible", read_ansible).unwrap_or_default();
+        for (index, prompt) in prompts.iter().enumerate() {
+            if prompts.iter().take(index).any(|other| other.value.name == prompt.value.name) {
+                let message = format!("the prompt `{}` occurs twice", prompt.value.name);
+                top.push(Problem::at(&prompt.origin, message).help("remove or rename one of the two"));
+            }
+        }
+        if public && organisation.is_some() {
+            let problem = Problem::at(&top.origin(), "an organisation's own profile can not be public");
+            top.push(problem.help("remove `public`, or move the profile to the top of the repository"));
+        }
+        if let Some(password) = prompts.iter().find(|prompt| public && prompt.value.kind == PromptType::Password) {
+            let problem = Problem::at(&password.origin, "a public profile can not ask for a password");
+            top.push(problem.help("remove `public`, or the prompt"));
+        }
+        Some(Profile {
+            id: id.clone(),
+            organisation: organisation.cloned(),
+            title: title?,
+            description: description.unwrap_or_default(),
+            installer: installer?,
+            version: version?,
+            architecture: architecture?,
+            public,
+            unattended,
+            hardware_secrets,
+            variables,
+            prompts,
+            ansible,
+            snippets,
+            origin: top.origin(),
+        })
+    })
+    .flatten()
+}
+
+const PROMPT_TYPES: [(&str, PromptType); 10] = [
+    ("hostname", PromptType::Hostname),
+    ("username", PromptType::Username),
+    ("full-name", PromptType::FullName),
+    ("password", PromptType::Password),
+    ("disk", PromptType::Disk),
+    ("language", PromptType::Language),
+    ("keyboard", PromptType::Keyboard),
+    ("choice", PromptType::Choice),
+    ("number", PromptType::Number),
+    ("text", PromptType::Text),
+];
+
+fn read_prompt(table: &mut Fields<'_, '_, '_>) -> Option<Located<Prompt>> {
+    let name = table.required_name("name", "name = \"hostname\"", Id::new);
+    if let Some(name) = &name
+        && !is_word(name.value.as_str())
+    {
+        let problem = Problem::at(&name.origin, format!("`{}` can not be the name of a prompt", name.value));
+        table.push(problem.label("letters, digits and `_` only, so that templates can write `prompt.name`"));
+    }
+    if !table.has("type") {
+        table.missing("type", "type = \"hostname\"");
+    }
+    let kind = table.word("type", &PROMPT_TYPES);
+    let title = table.title("title", 72).unwrap_or_default();
+    let help = table.title("help", 160).unwrap_or_default();
+    let default = table.text("default").map(|text| text.value);
+    let choices = read_choices(table);
+    let (min, max) = (table.number("min", 0..=u64::from(u32::MAX)), table.number("max", 0..=u64::from(u32::MAX)));
+    let name = name?;
+    let prompt = Prompt { name: name.value, kind: kind?, title, help, default, choices, min, max };
+    if let Err(problem) = prompt.check_definition() {
+        table.push(Problem::at(&name.origin, format!("the prompt `{}` {problem}", prompt.name)));
+    }
+    Some(Located { value: prompt, origin: name.origin })
+}
+
+fn read_choices(table: &mut Fields<'_, '_, '_>) -> Vec<Choice> {
+    let choices = table.tables("choices", |choice| {
+        let value = choice.required("value", "value = \"office\"");
+        let title = choice.title("title", 72);
+        let value = value?.value;
+        Some(Choice { title: title.unwrap_or_else(|| value.clone()), value })
+    });
+    choices.into_iter().flatten().collect()
+}
+
+/// Reads `[ansible]`.
+pub fn read_ansible(table: &mut Fields<'_, '_, '_>) -> AnsibleSettings {
+    let settings = AnsibleSettings {
+        repository: table.text("repository"),
+        commit: table.text("commit"),
+        branch: table.text("branch"),
+        playbook: table.text("playbook"),
+        enabled: table.switch("enabled"),
+    };
+    let branch = |text: &str| {
+        let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._/-".contains(&b));
+        plain && !text.is_empty() && !text.starts_with(['-', '/', '.']) && !text.contains("..") && text.len() <= 128
+    };
+    let hex = |text: &str| {
+        [40, 64].contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    let playbook = |text: &str| anode_bundle::name::SafePath::new(text).is_ok();
+    check(table, "repository", &settings.repository, is_url, "an address such as `https://git.example.org/site.git`");
+    check(table, "commit", &settings.commit, hex, "a commit id of 40 or 64 lower-case hex digits");
+    check(table, "branch", &settings.branch, branch, "the name of a branch");
+    check(table, "playbook", &settings.playbook, playbook, "a path below the repository such as `site.yml`");
+    settings
+}
+
+fn check(
+    table: &mut Fields<'_, '_, '_>,
+    key: &str,
+    text: &Option<Located<String>>,
+    fits: impl Fn(&str) -> bool,
+    wanted: &str,
+) {
+    if let Some(text) = text.as_ref().filter(|text| !fits(&text.value)) {
+        table.push(Problem::at(&text.origin, format!("`{key}` is not right")).label(format!("not {wanted}")));
+    }
+}
+
+/// Can templates use it as a name?
+pub fn is_word(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        && name.len() <= 64
+}

@@ -1,0 +1,229 @@
+//! `codes/`: the terms of codes, and the generations of packs' keys. There is no code in here, nor anything that leads back to one.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use anode_bundle::activation::Status;
+use anode_bundle::keyed::Key;
+use anode_bundle::moment::Moment;
+use anode_bundle::name::{Id, Locator, SealPublicKey, Sha256};
+
+use super::fields::{Fields, Located, read_toml};
+use super::value::Value;
+use crate::diagnose::{Problem, Problems, Source};
+
+/// The terms of a code, `codes/<organisation>/<label>.toml`.
+#[derive(Clone)]
+pub struct CodeTerms {
+    /// The folder.
+    pub organisation: Id,
+    /// The file's name without `.toml`.
+    pub label: Id,
+    /// What the code looks up.
+    pub locator: Locator,
+    /// What its activation is sealed to. Never published.
+    pub public_key: SealPublicKey,
+    /// Tells the operator whether a report comes from somebody who had the code.
+    pub claim_key: Key,
+    /// The entry of the root's `policy.kdf` that the code was derived with.
+    pub kdf: Id,
+    /// What it offers, in this order.
+    pub profiles: Vec<Id>,
+    /// Refused before.
+    pub not_before: Moment,
+    /// Refused after.
+    pub not_after: Moment,
+    /// How many machines; counted by people.
+    pub uses: Option<u64>,
+    /// Never with offline data.
+    pub online: bool,
+    /// Whether it can be used.
+    pub status: Status,
+    /// Bound to these machines; empty: to none.
+    pub machines: Vec<Sha256>,
+    /// Answers to prompts that are already given.
+    pub answers: BTreeMap<Id, String>,
+}
+
+impl CodeTerms {
+    /// Where the terms lie in the repository.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("codes/{}/{}.toml", self.organisation, self.label)
+    }
+
+    /// The file, in a stable order. What has its default is left out.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut out = String::new();
+        let list = |items: Vec<String>| items.iter().map(|item| format!("\"{item}\"")).collect::<Vec<_>>().join(", ");
+        let status = match self.status {
+            Status::Active => None,
+            Status::UsedUp => Some("used-up"),
+            Status::Expired => Some("expired"),
+        };
+        let profiles = list(self.profiles.iter().map(ToString::to_string).collect());
+        // Writing to a string can not fail.
+        let _ = writeln!(out, "locator = \"{}\"", self.locator);
+        let _ = writeln!(out, "public_key = \"{}\"", self.public_key);
+        let _ = writeln!(out, "claim_key = \"{}\"", data_encoding::HEXLOWER.encode(self.claim_key.as_slice()));
+        let _ = writeln!(out, "kdf = \"{}\"", self.kdf);
+        let _ = writeln!(out, "profiles = [{profiles}]");
+        let _ = writeln!(out, "not_before = \"{}\"", self.not_before);
+        let _ = writeln!(out, "not_after = \"{}\"", self.not_after);
+        if let Some(uses) = self.uses {
+            let _ = writeln!(out, "uses = {uses}");
+        }
+        if self.online {
+            let _ = writeln!(out, "online = true");
+        }
+        if let Some(status) = status {
+            let _ = writeln!(out, "status = \"{status}\"");
+        }
+        if !self.machines.is_empty() {
+            let _ = writeln!(out, "machines = [{}]", list(self.machines.iter().map(ToString::to_string).collect()));
+        }
+        if !self.answers.is_empty() {
+            let _ = writeln!(out, "\n[answers]");
+            for (name, answer) in &self.answers {
+                let _ = writeln!(out, "\"{name}\" = {}", toml::Value::String(answer.clone()));
+            }
+        }
+        out
+    }
+}
+
+/// Terms with the places that later checks point at.
+pub struct ReadTerms {
+    pub terms: CodeTerms,
+    pub profiles: Vec<Located<Id>>,
+    pub answers: Vec<Located<Id>>,
+    pub source: Arc<Source>,
+}
+
+/// Reads `codes/<organisation>/<label>.toml`.
+pub fn read(source: &Arc<Source>, organisation: &Id, label: &Id, problems: &mut Problems) -> Option<ReadTerms> {
+    read_toml(source, problems, |top| {
+        let locator = top.required_name("locator", "locator = \"…\"", Locator::parse);
+        let public_key = top.required_name("public_key", "public_key = \"…\"", SealPublicKey::parse);
+        let claim_key = top.required_name("claim_key", "claim_key = \"…\"", Sha256::parse);
+        let kdf = top.required_name("kdf", "kdf = \"…\"", Id::new);
+        let profiles = top.names("profiles", Id::new);
+        if profiles.is_empty() {
+            top.missing("profiles", "profiles = [\"debian-server\"]");
+        }
+        let not_before = top.moment("not_before").unwrap_or(Moment::EPOCH);
+        if !top.has("not_after") {
+            top.missing("not_after", "not_after = \"2027-11-21T09:00:00Z\"");
+        }
+        let not_after = top.moment("not_after");
+        let uses = top.number("uses", 1..=1_000_000);
+        let online = top.switch("online").unwrap_or(false);
+        let statuses = [("active", Status::Active), ("used-up", Status::UsedUp), ("expired", Status::Expired)];
+        let status = top.word("status", &statuses).unwrap_or(Status::Active);
+        let machines = top.names("machines", Sha256::parse);
+        let answers = read_answers(top);
+        let not_after = not_after?;
+        if not_after < not_before {
+            top.push(Problem::at(&top.origin(), "`not_after` is earlier than `not_before`"));
+        }
+        let terms = CodeTerms {
+            organisation: organisation.clone(),
+            label: label.clone(),
+            locator: locator?.value,
+            public_key: public_key?.value,
+            claim_key: Key::new(claim_key?.value.0),
+            kdf: kdf?.value,
+            profiles: profiles.iter().map(|profile| profile.value.clone()).collect(),
+            not_before,
+            not_after,
+            uses,
+            online,
+            status,
+            machines: machines.into_iter().map(|machine| machine.value).collect(),
+            answers: answers.iter().map(|(name, answer)| (name.value.clone(), answer.clone())).collect(),
+        };
+        let answers = answers.into_iter().map(|(name, _)| name).collect();
+        Some(ReadTerms { terms, profiles, answers, source: source.clone() })
+    })
+    .flatten()
+}
+
+fn read_answers(top: &mut Fields<'_, '_, '_>) -> Vec<(Located<Id>, String)> {
+    let mut answers = Vec::new();
+    for (name, answer) in top.values("answers") {
+        let text = match (Id::new(&name), answer.value) {
+            (Ok(id), Value::Text(text)) => (Located { value: id, origin: answer.origin }, text),
+            (Ok(id), Value::Number(number)) => (Located { value: id, origin: answer.origin }, number.to_string()),
+            _ => {
+                top.push(Problem::at(&answer.origin, format!("the answer to `{name}` must be a string")));
+                continue;
+            }
+        };
+        answers.push(text);
+    }
+    answers
+}
+
+/// The generation of each pack's key, `codes/generations.toml`; raised when a code is revoked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Generations {
+    packs: BTreeMap<(Id, Option<Id>), u32>,
+}
+
+impl Generations {
+    /// Where they lie in the repository.
+    pub const PATH: &'static str = "codes/generations.toml";
+
+    /// The generation of a pack; 1 where nothing was ever revoked.
+    #[must_use]
+    pub fn of(&self, profile: &Id, organisation: Option<&Id>) -> u32 {
+        self.packs.get(&(profile.clone(), organisation.cloned())).copied().unwrap_or(1)
+    }
+
+    /// Raises the generation of a pack by one.
+    pub fn raise(&mut self, profile: &Id, organisation: Option<&Id>) {
+        let next = self.of(profile, organisation).saturating_add(1);
+        self.packs.insert((profile.clone(), organisation.cloned()), next);
+    }
+
+    /// The file, in a stable order.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut out = String::from("[packs]\n");
+        for ((profile, organisation), generation) in &self.packs {
+            let organisation = organisation.as_ref().map(|id| format!("/{id}")).unwrap_or_default();
+            let _ = writeln!(out, "\"{profile}{organisation}\" = {generation}");
+        }
+        out
+    }
+
+    /// Reads `codes/generations.toml`.
+    pub fn read(source: &Arc<Source>, problems: &mut Problems) -> Generations {
+        let packs = read_toml(source, problems, |top| {
+            let mut packs = BTreeMap::new();
+            for (name, value) in top.values("packs") {
+                let (profile, organisation) = match name.split_once('/') {
+                    Some((profile, organisation)) => (Id::new(profile), Some(Id::new(organisation))),
+                    None => (Id::new(&name), None),
+                };
+                let generation = match value.value {
+                    Value::Number(number) => u32::try_from(number).ok().filter(|number| *number > 0),
+                    _ => None,
+                };
+                match (profile, organisation.transpose(), generation) {
+                    (Ok(profile), Ok(organisation), Some(generation)) => {
+                        packs.insert((profile, organisation), generation);
+                    }
+                    _ => {
+                        let problem = Problem::at(&value.origin, format!("`{name}` is not a pack with its generation"));
+                        top.push(problem.help("write `\"profile\" = 2` or `\"profile/organisation\" = 2`"));
+                    }
+                }
+            }
+            packs
+        });
+        Generations { packs: packs.unwrap_or_default() }
+    }
+}
