@@ -12,7 +12,7 @@ mod web;
 
 pub use fetch::{Fetch, Fetched};
 pub use program::{Output, Program, anode, binary};
-pub use site::{Code, Site};
+pub use site::{Code, Site, read_json};
 pub use space::SmallDisk;
 pub use terminal::Terminal;
 pub use web::{Authority, Nginx, Plan};

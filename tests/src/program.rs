@@ -227,7 +227,11 @@ pub fn binary(name: &str) -> PathBuf {
         if deps.ends_with("deps") { deps.parent().expect("target/*").to_owned() } else { deps.to_owned() }
     });
     let path = folder.join(name);
-    assert!(path.is_file(), "`{}` is not built: run `cargo build --workspace --bins` first, as `ci/test` does", path.display());
+    assert!(
+        path.is_file(),
+        "`{}` is not built: run `cargo build --workspace --bins` first, as `ci/test` does",
+        path.display()
+    );
     path
 }
 

@@ -26,9 +26,11 @@ impl Terminal {
     #[must_use]
     pub fn run(words: &[String]) -> Terminal {
         let quoted: Vec<_> = words.iter().map(|word| format!("'{word}'")).collect();
-        let mut command =
-            Program::new("script").args(["-q", "-e", "-f", "-c", &format!("exec {}", quoted.join(" ")), "/dev/null"]).into_command();
-        let child = command.env("TERM", "vt100").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut command = Program::new("script")
+            .args(["-q", "-e", "-f", "-c", &format!("exec {}", quoted.join(" ")), "/dev/null"])
+            .into_command();
+        let child =
+            command.env("TERM", "vt100").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut child = child.unwrap_or_else(|error| panic!("starting `script`: {error}"));
         let keyboard = child.stdin.take().expect("a pipe");
         let mut output = child.stdout.take().expect("a pipe");

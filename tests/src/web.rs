@@ -97,8 +97,10 @@ impl Nginx {
     /// `None` if somebody else took the port in the meantime.
     fn try_start(plan: &Plan<'_>, authority: &Authority) -> Option<Nginx> {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).expect("a port").port();
-        fs::write(folder.path().join("site.conf"), site(plan, authority, folder.path(), port)).expect("writing site.conf");
+        let port =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).expect("a port").port();
+        fs::write(folder.path().join("site.conf"), site(plan, authority, folder.path(), port))
+            .expect("writing site.conf");
         fs::write(folder.path().join("nginx.conf"), frame(folder.path())).expect("writing nginx.conf");
         let log = fs::File::create(folder.path().join("stderr")).expect("a log");
         let mut command = Program::new("nginx").arg("-p").arg(folder.path()).args(["-c", "nginx.conf"]).into_command();
