@@ -156,10 +156,9 @@ impl Source<'_> {
     /// The names in a folder, sorted so that `sda` comes before `sdb` and `sdb` before `sdaa`.
     fn names(&self, folder: &str) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.0.join(folder)) else { return Vec::new() };
-        let mut names: Vec<String> =
-            entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        names.sort_by_key(|name| (name.len(), name.clone()));
-        names
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let sorted: BTreeSet<(usize, String)> = names.map(|name| (name.len(), name)).collect();
+        sorted.into_iter().map(|(_, name)| name).collect()
     }
 
     fn cpu(&self) -> Cpu {

@@ -115,7 +115,7 @@ impl Store for Folder {
             .filter(|name| !name.starts_with(TEMPORARY) && SafePath::new(name).is_ok())
             .take(NAMES)
             .collect();
-        names.sort();
+        names.sort_unstable();
         names
     }
 

@@ -89,13 +89,15 @@ impl Settings {
 pub struct Https {
     settings: Settings,
     agent: Option<(Moment, Agent)>,
+    /// The agent may hold a connection that a server is about to close.
+    warm: bool,
 }
 
 impl Https {
     /// A transport without connections yet.
     #[must_use]
     pub fn new(settings: Settings) -> Https {
-        Https { settings, agent: None }
+        Https { settings, agent: None, warm: false }
     }
 
     /// A connection and a resumable session stand for a certificate that was judged at one moment; another moment begins with none of them.
@@ -109,7 +111,22 @@ impl Https {
         let connector = ().chain(TcpConnector::default()).chain(TlsConnector(tls));
         let agent = Agent::with_parts(config(&self.settings.limits), connector, DefaultResolver::default());
         self.agent = Some((now, agent.clone()));
+        self.warm = false;
         Ok(agent)
+    }
+
+    /// A server may close a kept connection at the very moment in which it is used again (RFC 9112, section 9.3.1). That says nothing about the
+    /// server, so the request is made once more on a new one.
+    fn call(&mut self, asked: &Asked<'_>) -> Result<Response<Body>, FetchError> {
+        let answer = match self.agent_at(asked.now)?.get(asked.url()).call() {
+            Err(ureq::Error::Io(error)) if self.warm && is_cut_off(error.kind()) => {
+                self.agent = None;
+                self.agent_at(asked.now)?.get(asked.url()).call()
+            }
+            answer => answer,
+        };
+        self.warm |= answer.is_ok();
+        answer.map_err(|error| asked.failed(&error))
     }
 }
 
@@ -134,7 +151,8 @@ fn config(limits: &Limits) -> Config {
         .output_buffer_size(8 << 10)
         .max_idle_connections(4)
         .max_idle_connections_per_host(1)
-        .max_idle_age(Duration::from_secs(60))
+        // Common servers close a silent connection after five seconds.
+        .max_idle_age(Duration::from_secs(4))
         .timeout_global(Some(limits.total))
         .timeout_per_call(Some(limits.total))
         .timeout_per_read(Some(limits.idle))
@@ -164,8 +182,7 @@ impl anode_bundle::client::Transport for Https {
             now: request.now,
             limits: self.settings.limits,
         };
-        let agent = self.agent_at(request.now)?;
-        let answer = agent.get(asked.url()).call().map_err(|error| asked.failed(&error))?;
+        let answer = self.call(&asked)?;
         asked.read(answer)
     }
 }
@@ -314,16 +331,18 @@ impl Asked<'_> {
             io::ErrorKind::ConnectionRefused => FetchError::Unreachable(format!("{host}: connection refused")),
             io::ErrorKind::NetworkUnreachable => FetchError::Unreachable(format!("{host}: no network leads there")),
             io::ErrorKind::HostUnreachable => FetchError::Unreachable(format!("{host}: the host does not answer")),
-            io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe => FetchError::Unreachable(format!("{url}: the answer ended early")),
+            kind if is_cut_off(kind) => FetchError::Unreachable(format!("{url}: the answer ended early")),
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
                 FetchError::Unreachable(format!("{host}: no connection within {}", seconds(self.limits.connect)))
             }
             _ => FetchError::Unreachable(format!("{host}: {}", display::line(&error.to_string(), 160))),
         }
     }
+}
+
+fn is_cut_off(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
 fn drain(answer: &mut Response<Body>) {

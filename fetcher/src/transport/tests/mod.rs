@@ -243,6 +243,27 @@ fn one_connection_serves_a_run_and_a_missing_file_does_not_end_it() {
 }
 
 #[test]
+fn a_kept_connection_that_the_server_gave_up_is_not_the_servers_failure() {
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    let server = Server::plain(move |_, out| match count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+        1 => Err(std::io::ErrorKind::Other.into()),
+        _ => out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+    });
+    let mut https = Https::new(settings());
+    for _ in 0..3 {
+        assert_eq!(fetch(&mut https, &server.base(), "a", 100).unwrap(), b"ok");
+    }
+    assert_eq!((server.connections(), server.requests().len()), (2, 4));
+}
+
+#[test]
+fn a_new_connection_that_is_cut_off_is_not_tried_again() {
+    let server = Server::plain(|_, _| Err(std::io::ErrorKind::Other.into()));
+    assert!(matches!(fetch(&mut Https::new(settings()), &server.base(), "a", 100), Err(FetchError::Unreachable(_))));
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
 fn a_request_says_nothing_about_its_sender() {
     let server =
         Server::plain(|_, out| out.write_all(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"));
