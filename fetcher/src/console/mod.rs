@@ -74,8 +74,22 @@ impl<'a> Console<'a> {
         self.say(&text);
     }
 
+    /// Folds what is too wide for a person's screen. Columns and a pipe's lines stay as they are.
     fn say(&mut self, text: &str) {
-        self.terminal.say(text);
+        if text.chars().count() <= WIDTH || !self.terminal.is_typed() {
+            return self.terminal.say(text);
+        }
+        let mut folded = String::new();
+        for word in text.split_whitespace() {
+            if !folded.is_empty() && folded.chars().count() + 1 + word.chars().count() > WIDTH {
+                self.terminal.say(&std::mem::take(&mut folded));
+            }
+            if !folded.is_empty() {
+                folded.push(' ');
+            }
+            folded.push_str(word);
+        }
+        self.terminal.say(&folded);
     }
 
     fn ask(&mut self, question: &str, echo: Echo) -> Result<Zeroizing<String>, Failure> {

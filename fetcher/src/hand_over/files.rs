@@ -12,7 +12,7 @@ use super::selection::{SELECTION_FILE, Selection};
 use crate::error::{Failure, reason};
 use crate::folder::sync_folder;
 
-/// Can `dir` become the folder? Asked before the network is used, and again by [`write`].
+/// Can `dir` become the folder? Asked before the network is used, and again by [`write()`].
 ///
 /// # Errors
 /// [`Failure::Io`] if it exists and is not an empty folder, or if its parent is not a folder.
