@@ -1,0 +1,225 @@
+//! Compiling a repository into a tree: load → render → validate → plan → sign → write.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anode_bundle::Moment;
+use anode_bundle::client::{FetchError, Request, Transport};
+use anode_bundle::document::{RELEASE_LIMIT, Release, ReleaseRef, TIMESTAMP_LIMIT, Timestamp};
+use anode_bundle::name::tree;
+use anode_bundle::signature;
+use anyhow::{Context as _, Result, anyhow, ensure};
+use walkdir::WalkDir;
+
+use crate::documents::{self, Signed};
+use crate::keys::{KeyRing, SecretName};
+use crate::pages;
+use crate::plan::{Ingredients, Memo, Object, Packs, Plan, Progress, plan};
+use crate::publish::lineage_line;
+use crate::repository::Repository;
+use crate::tree::{LINEAGE, Staging};
+use crate::trusted::{self, TrustedSite};
+
+/// Where the memory of a repository's builds lies.
+const MEMO: &str = ".anode/memo";
+
+/// What a build is made from.
+pub struct Order<'a> {
+    /// The repository's folder.
+    pub folder: &'a Path,
+    /// The repository.
+    pub repository: &'a Repository,
+    /// Its site.
+    pub site: &'a mut TrustedSite,
+    /// Its secrets.
+    pub ring: &'a KeyRing,
+    /// What was rendered.
+    pub packs: &'a Packs,
+    /// Where the tree goes.
+    pub out: &'a Path,
+    /// Trees that this one may have to be newer than, besides the one at `out`.
+    pub previous: Vec<Previous>,
+    /// When.
+    pub at: Moment,
+    /// Who is told.
+    pub progress: &'a dyn Progress,
+}
+
+/// What came out.
+pub struct Built {
+    /// The release's version.
+    pub release: u64,
+    /// The timestamp's version.
+    pub timestamp: u64,
+    /// Nothing changed, so the release is the old one.
+    pub kept: bool,
+    /// Activations in the tree.
+    pub activations: usize,
+    /// Packs in the tree.
+    pub packs: usize,
+    /// Objects that the previous tree did not have.
+    pub new_objects: usize,
+}
+
+/// A tree that was built or published before, as far as it verifies under the current root.
+pub struct Previous {
+    timestamp: Timestamp,
+    signed_timestamp: Vec<u8>,
+    release: Release,
+    signed_release: Signed,
+    /// Where its files lie, if on disk.
+    folder: Option<PathBuf>,
+}
+
+impl Previous {
+    /// Reads the newest release of a tree. Lifetimes do not matter: an expired tree still has a version.
+    ///
+    /// # Errors
+    /// If it can not be read, or does not verify under the site's root.
+    pub fn read(transport: &mut dyn Transport, base: &str, folder: Option<&Path>, site: &mut TrustedSite) -> Result<Option<Previous>> {
+        let now = site.chain.trust.now();
+        let mut get = |path: &str, limit: u64| transport.get(&Request { base, path, limit, now });
+        let signed_timestamp = match get(tree::TIMESTAMP, TIMESTAMP_LIMIT) {
+            Ok(bytes) => bytes,
+            Err(FetchError::Absent(_)) => return Ok(None),
+            Err(error) => return Err(anyhow!(error.refusal())),
+        };
+        let trust = &mut site.chain.trust;
+        let timestamp = trust.timestamp(&signed_timestamp).with_context(|| format!("verifying the timestamp of `{base}`"))?.document;
+        let version = timestamp.release.version;
+        let body = get(&tree::release(version), RELEASE_LIMIT).map_err(|error| anyhow!(error.refusal()))?;
+        let signature = get(&tree::release_signature(version), signature::LIMIT).map_err(|error| anyhow!(error.refusal()))?;
+        let signed_release = Signed { body, signature };
+        ensure!(signed_release.reference(version) == timestamp.release, "`{base}`: release {version} is not the one that its timestamp names");
+        let release = trust.release(&signed_release.signature, &signed_release.body).with_context(|| format!("verifying release {version} of `{base}`"))?;
+        let folder = folder.map(Path::to_owned);
+        Ok(Some(Previous { timestamp, signed_timestamp, release: release.document, signed_release, folder }))
+    }
+}
+
+/// Builds the tree and puts it in its place.
+///
+/// # Errors
+/// If a key is missing or wrong, or the disk is full. The tree at `out` is then as it was.
+pub fn build(order: Order<'_>) -> Result<Built> {
+    let seal = trusted::seal_root(order.folder, order.ring)?;
+    let release_key = order.ring.signer(SecretName::Release)?;
+    let timestamp_key = order.ring.signer(SecretName::Timestamp)?;
+    let probe = trusted::probe_terms(order.folder)?;
+    let staging = Staging::begin(order.out)?;
+
+    let own = Previous::read(&mut crate::tree::TreeFolder::new(order.out), &order.out.display().to_string(), Some(order.out), order.site)
+        .with_context(|| format!("reading the tree that is there; if it can be thrown away, remove `{}`", order.out.display()))?;
+    let mut trees: Vec<Previous> = order.previous;
+    trees.extend(own);
+    let memo_file = order.folder.join(MEMO);
+    let memo = Memo::read(&seal, &memo_file, order.out);
+    let ingredients =
+        Ingredients { repository: order.repository, seal: &seal, memo: &memo, at: order.at, probe: &probe, progress: order.progress };
+    let plan = plan(&ingredients, order.packs)?;
+
+    let (root, days) = (order.site.root(), order.site.days());
+    let newest = trees.iter().max_by_key(|tree| (tree.release.version, tree.timestamp.version));
+    let last_issued = trees.iter().flat_map(|tree| [tree.release.issued, tree.timestamp.issued]).max();
+    if let Some(last) = last_issued.filter(|last| *last > order.at) {
+        anyhow::bail!("the build's time {} is earlier than that of the previous tree, {last}; set the clock or give a later `--at`", order.at);
+    }
+    let keepable = newest.filter(|old| {
+        documents::says_the_same(&old.release, &plan.content, root, days) && documents::is_young(&old.release, order.at)
+    });
+    let (release, signed_release) = match keepable {
+        Some(old) => (old.release.clone(), old.signed_release.clone()),
+        None => {
+            let version = newest.map_or(0, |old| old.release.version) + 1;
+            documents::release(plan.content.clone(), version, root, days, order.at, &release_key)?
+        }
+    };
+    let reference = signed_release.reference(release.version);
+    let last_timestamp = trees.iter().map(|tree| tree.timestamp.version).max().unwrap_or(0);
+    let current = trees.iter().find(|tree| {
+        tree.timestamp.version == last_timestamp && tree.timestamp.release == reference && documents::is_young(&tree.timestamp, order.at)
+    });
+    let (timestamp_version, signed_timestamp) = match current {
+        Some(old) if keepable.is_some() => (old.timestamp.version, old.signed_timestamp.clone()),
+        _ => {
+            let version = last_timestamp + 1;
+            (version, documents::timestamp(reference, version, root, days, order.at, &timestamp_key)?.joined())
+        }
+    };
+
+    let new_objects = write_objects(&staging, &plan, &trees, order.progress)?;
+    for (path, bytes) in &order.site.chain.files {
+        staging.write(path, bytes)?;
+    }
+    staging.write(&tree::release(release.version), &signed_release.body)?;
+    staging.write(&tree::release_signature(release.version), &signed_release.signature)?;
+    for (path, bytes) in pages::pages(order.site, &release, &plan.public_profiles)? {
+        staging.write(&path, &bytes)?;
+    }
+    for (path, bytes) in &plan.public_files {
+        staging.write(path, bytes)?;
+    }
+    staging.write(LINEAGE, lineage(&trees, order.out, reference).as_bytes())?;
+    write_timestamp(&staging, &signed_timestamp)?;
+    staging.commit()?;
+    memo.write(&memo_file)?;
+    Ok(Built {
+        release: release.version,
+        timestamp: timestamp_version,
+        kept: keepable.is_some(),
+        activations: plan.activations,
+        packs: plan.packs,
+        new_objects,
+    })
+}
+
+fn write_timestamp(staging: &Staging, signed: &[u8]) -> Result<()> {
+    let (signature, body) = signature::split_signed(signed).context("splitting the new timestamp")?;
+    staging.write("timestamp.json", body)?;
+    staging.write("timestamp.json.minisig", signature)?;
+    staging.write(tree::TIMESTAMP, signed)
+}
+
+/// New objects are written; those of earlier trees stay, because a client may be between two of their files.
+fn write_objects(staging: &Staging, plan: &Plan, trees: &[Previous], progress: &dyn Progress) -> Result<usize> {
+    let mut there = std::collections::BTreeSet::new();
+    for folder in trees.iter().filter_map(|tree| tree.folder.as_deref()) {
+        for kept in ["release", "objects"] {
+            for entry in WalkDir::new(folder.join(kept)).min_depth(1) {
+                let entry = entry.with_context(|| format!("reading the previous tree `{}`", folder.display()))?;
+                let path = entry.path().strip_prefix(folder)?.to_str().context("a file name in the previous tree is not UTF-8")?;
+                if entry.file_type().is_file() && there.insert(path.to_owned()) {
+                    staging.keep(folder, path)?;
+                }
+            }
+        }
+    }
+    let mut new = 0;
+    progress.begin("writing objects", plan.objects.len());
+    for (hash, object) in &plan.objects {
+        let path = tree::object(hash);
+        if let (Object::New(bytes), false) = (object, there.contains(&path)) {
+            staging.write(&path, bytes)?;
+            new += 1;
+        }
+        progress.step();
+    }
+    Ok(new)
+}
+
+/// The releases that this one was built on, and itself.
+fn lineage(trees: &[Previous], out: &Path, newest: ReleaseRef) -> String {
+    let older = fs::read_to_string(out.join(LINEAGE)).unwrap_or_default();
+    let mut lines: Vec<String> = older.lines().map(str::to_owned).collect();
+    let known = trees.iter().map(|tree| lineage_line(tree.timestamp.release.version, &tree.timestamp.release.sha256));
+    for line in known.chain([lineage_line(newest.version, &newest.sha256)]) {
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// Pages and machine-readable summaries, by path.
+pub type Files = BTreeMap<String, Vec<u8>>;

@@ -1,0 +1,81 @@
+//! `anode init`: a repository that builds at once, and its keys outside of it. Nothing is ever overwritten.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anode_bundle::name::SiteId;
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::{print, say, shown};
+use crate::clock;
+use crate::founding::{Founding, Wishes, found};
+use crate::keys::KeyRing;
+
+#[derive(Args)]
+pub(super) struct Options {
+    /// The new repository
+    dir: PathBuf,
+    /// The site's title, for people
+    #[arg(long, default_value = "Example")]
+    title: String,
+    /// Where the tree will be served; several are mirrors
+    #[arg(long, value_name = "URL")]
+    url: Vec<String>,
+    /// Where the secrets go [default: $ANODE_KEYS or ~/.config/anode/<site id>]
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
+    /// Encrypt the signing keys with the password in this file; the stock minisign asks for it too
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Allow codes that a person chooses (at least 24 symbols)
+    #[arg(long)]
+    phrases: bool,
+    /// Allow machines to activate themselves by UUID and serial number
+    #[arg(long)]
+    hardware: bool,
+    /// Symbols of a code, 20 for more than 100,000 codes
+    #[arg(long, value_name = "SYMBOLS", default_value = "16", value_parser = ["16", "20"])]
+    code_length: String,
+}
+
+pub(super) fn run(options: &Options) -> Result<ExitCode> {
+    let dir = &options.dir;
+    let is_free = !dir.exists() || dir.is_dir() && fs::read_dir(dir)?.all(|entry| entry.is_ok_and(|entry| entry.file_name() == ".git"));
+    ensure!(is_free, "`{}` is there already and not empty; nothing was overwritten", dir.display());
+    let password = options.password_file.as_deref().map(read_password).transpose()?;
+    let site = SiteId::from_bytes(*crate::keys::random()?);
+    let ring = KeyRing::open(options.keys.as_deref(), &site)?;
+    let wishes = Wishes {
+        title: &options.title,
+        urls: &options.url,
+        password: password.as_deref().map(String::as_str),
+        phrases: options.phrases,
+        hardware: options.hardware,
+        code_length: if options.code_length == "20" { 20 } else { 16 },
+    };
+    let Founding { root_hash, first_profile, organisation } = found(dir, &site, &ring, &wishes, clock::now())?;
+    say(&format!("repository  `{}`", shown(dir)));
+    say(&format!("keys        `{}`", shown(ring.folder())));
+    say(&format!("root        SHA-256 {root_hash}"));
+    say("");
+    say("Next:");
+    say(&format!("  move root-1.key and root-2.key from `{}` to two offline media", shown(ring.folder())));
+    say("  anode check");
+    say(&format!("  anode code new --org {organisation} --profile {first_profile}"));
+    say("  anode build && anode publish --to DIR");
+    if options.url.is_empty() {
+        say("  and name the site's address: `urls` in `anode.toml`");
+    }
+    print(&shown(dir))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_password(file: &Path) -> Result<Zeroizing<String>> {
+    let text = fs::read_to_string(file).map(Zeroizing::new).with_context(|| format!("reading `{}`", file.display()))?;
+    let password = text.lines().next().unwrap_or_default();
+    ensure!(!password.is_empty(), "the first line of `{}` is empty, and it has to be the password", file.display());
+    Ok(Zeroizing::new(password.to_owned()))
+}

@@ -1,0 +1,158 @@
+//! The commands. Only this folder prints: data to stdout, talk to stderr.
+
+mod build;
+mod check;
+mod code;
+mod completions;
+mod demo;
+mod init;
+mod progress;
+mod publish;
+mod refresh;
+mod slip;
+mod verify;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anode_bundle::Refusal;
+use anode_fetch::Failure;
+use anyhow::{Context as _, Result};
+use clap::{Args, Parser, Subcommand};
+
+use crate::diagnose::{Colour, Faulty};
+
+/// Compiles a git repository of installation profiles into a signed static tree that any HTTPS host can serve.
+#[derive(Parser)]
+#[command(name = "anode", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a profiles repository that builds at once, with its keys
+    Init(init::Options),
+    /// Report everything that is wrong in a repository
+    Check(check::Options),
+    /// Compile and sign the tree
+    Build(build::Options),
+    /// Make, list, show, check and revoke activation codes
+    #[command(subcommand)]
+    Code(code::Command),
+    /// Place a built tree where a web server finds it
+    Publish(publish::Options),
+    /// Sign a new timestamp for the published tree; run it every night
+    Refresh(refresh::Options),
+    /// Audit a whole tree: every signature, object and lifetime
+    Verify(verify::Options),
+    /// Make a site, serve it, activate a machine, tamper with it: all in a temporary folder
+    Demo(demo::Options),
+    /// Print completions for a shell
+    Completions(completions::Completions),
+    /// Write the man pages
+    Man(completions::Man),
+}
+
+/// Where the repository and its keys are.
+#[derive(Args)]
+struct Place {
+    /// The profiles repository
+    #[arg(short = 'C', long, value_name = "DIR", default_value = ".")]
+    repository: PathBuf,
+    /// The folder with the site's secrets [default: $ANODE_KEYS or ~/.config/anode/<site id>]
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
+}
+
+/// The run ends because of problems that were shown already.
+#[derive(Debug, thiserror::Error)]
+#[error("shown above")]
+struct Shown;
+
+/// Runs a command.
+///
+/// # Errors
+/// What [`report`] prints.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    match cli.command {
+        Command::Init(options) => init::run(&options),
+        Command::Check(options) => check::run(&options),
+        Command::Build(options) => build::run(&options),
+        Command::Code(command) => code::run(&command),
+        Command::Publish(options) => publish::run(&options),
+        Command::Refresh(options) => refresh::run(&options),
+        Command::Verify(options) => verify::run(&options),
+        Command::Demo(options) => demo::run(&options),
+        Command::Completions(options) => completions::completions(&options),
+        Command::Man(options) => completions::man(&options),
+    }
+}
+
+/// Prints an error and gives its exit status: that of a refusal, else 1. A reader that closed the pipe has what it wanted.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    if error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)) {
+        return ExitCode::SUCCESS;
+    }
+    if error.is::<Shown>() {
+        return ExitCode::FAILURE;
+    }
+    if let Some(Faulty(problems)) = error.chain().find_map(|cause| cause.downcast_ref()) {
+        say(problems.render(colour()).trim_end());
+        return ExitCode::FAILURE;
+    }
+    say(&format!("{}{error:#}", label("error: ", "\u{1b}[1;31m")));
+    let refused = error.chain().find_map(|cause| match (cause.downcast_ref::<Refusal>(), cause.downcast_ref::<Failure>()) {
+        (Some(refusal), _) => Some((refusal.exit(), refusal.remedy().to_owned())),
+        (_, Some(failure)) => Some((failure.exit(), failure.remedy())),
+        _ => None,
+    });
+    match refused {
+        Some((exit, remedy)) => {
+            say(&format!("{}{remedy}", label("help: ", "\u{1b}[1;36m")));
+            ExitCode::from(exit.number())
+        }
+        None => ExitCode::FAILURE,
+    }
+}
+
+fn label(text: &str, escape: &str) -> String {
+    if colour() == Colour::Always { format!("{escape}{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+/// Colour only on a terminal, and never against NO_COLOR.
+fn colour() -> Colour {
+    let wanted = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    if wanted { Colour::Always } else { Colour::Never }
+}
+
+/// Talk: to stderr. Nobody can be told when that fails.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Data: to stdout.
+fn print(text: &str) -> Result<()> {
+    writeln!(io::stdout(), "{text}").context("writing to stdout")
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    print(&serde_json::to_string_pretty(value)?)
+}
+
+/// A number of bytes for people.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} B"),
+        10_000..10_000_000 => format!("{} KB", bytes / 1000),
+        _ => format!("{} MB", bytes / 1_000_000),
+    }
+}
+
+/// A path as a person would type it from here.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).display().to_string()
+}

@@ -1,0 +1,100 @@
+//! `anode verify`: audits a whole tree, with the code of the medium.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anode_bundle::Moment;
+use anode_bundle::client::Transport;
+use anode_bundle::document::{Document as _, ROOT_LIMIT, Root};
+use anode_bundle::name::{Sha256, tree};
+use anode_bundle::signature;
+use anode_fetch::activate::Shipped;
+use anyhow::{Context as _, Result, anyhow};
+use clap::Args;
+
+use super::{print, print_json, say, size};
+use crate::clock;
+use crate::tree::{Audit, TreeFolder, audit};
+
+#[derive(Args)]
+pub(super) struct Options {
+    /// The tree: a folder or an address
+    #[arg(value_name = "DIR|URL")]
+    tree: String,
+    /// The root document to begin with, its signatures beside it [default: the tree's own first root]
+    #[arg(long, value_name = "FILE")]
+    root: Option<PathBuf>,
+    /// Trust these certificate authorities only (PEM)
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Judge lifetimes at this moment, such as 2027-01-31T00:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = clock::parse_moment)]
+    now: Option<Moment>,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(options: &Options) -> Result<ExitCode> {
+    let now = options.now.unwrap_or_else(clock::now);
+    let (mut transport, base) = open(&options.tree, options.ca.as_deref())?;
+    let root = match &options.root {
+        Some(file) => Shipped::read(file)?,
+        None => tree_root(transport.as_mut(), &base, now)?,
+    };
+    let audit = audit(transport.as_mut(), &base, &root, now)?;
+    if options.json {
+        print_json(&audit)?;
+    } else {
+        show(&audit, options.root.is_none().then(|| Sha256::of(&root.root)))?;
+    }
+    Ok(if audit.is_sound() { ExitCode::SUCCESS } else { ExitCode::from(23) })
+}
+
+/// A folder or an address as a source of bytes.
+pub(super) fn open(tree: &str, ca: Option<&Path>) -> Result<(Box<dyn Transport>, String)> {
+    if tree.starts_with("https://") || tree.starts_with("http://") {
+        let transport = super::publish::https(tree, ca)?;
+        return Ok((Box::new(transport), tree.trim_end_matches('/').to_owned()));
+    }
+    let folder = tree_folder(Path::new(tree));
+    anyhow::ensure!(folder.is_dir(), "`{tree}` is neither a folder nor an address that begins with `https://`");
+    Ok((Box::new(TreeFolder::new(&folder)), tree.to_owned()))
+}
+
+/// What `publish --to` wrote is found by the name that was given to it.
+pub(super) fn tree_folder(folder: &Path) -> PathBuf {
+    let current = folder.join("current");
+    if current.join(tree::TIMESTAMP).exists() { current } else { folder.to_owned() }
+}
+
+fn tree_root(transport: &mut dyn Transport, base: &str, now: Moment) -> Result<Shipped> {
+    let mut get = |path: &str, limit: u64| transport.get(&anode_bundle::client::Request { base, path, limit, now });
+    let body = get(&tree::root(1), ROOT_LIMIT).map_err(|error| anyhow!(error.refusal())).context("reading the tree's first root")?;
+    let root = Root::parse(&body)?;
+    let mut signatures = BTreeMap::new();
+    for listed in &root.roles.root.keys {
+        if let Ok(file) = get(&tree::root_signature(1, listed.id), signature::LIMIT) {
+            signatures.insert(listed.id, file);
+        }
+    }
+    Ok(Shipped { root: body, signatures })
+}
+
+fn show(audit: &Audit, unchecked_root: Option<Sha256>) -> Result<()> {
+    print(&format!("site       {} ({})", audit.name, audit.site))?;
+    for (name, dated) in [("root", &audit.root), ("release", &audit.release), ("timestamp", &audit.timestamp)] {
+        print(&format!("{name:<10} version {:<6} until {}", dated.version, dated.expires))?;
+    }
+    print(&format!("objects    {} activations, {} packs; {} read", audit.activations, audit.packs, size(audit.bytes)))?;
+    for finding in &audit.findings {
+        let severity = if finding.fatal { "error" } else { "warning" };
+        say(&format!("{severity}: `{}`: {}", finding.what, finding.problem));
+    }
+    if let Some(hash) = unchecked_root {
+        say(&format!("note: the tree's own first root was believed; compare its SHA-256 with your copy, or give `--root FILE`: {hash}"));
+    }
+    print(if audit.is_sound() { "the tree is sound" } else { "the tree is not sound" })
+}
+

@@ -1,0 +1,225 @@
+//! Making and revoking activation codes. The repository gets locator, public key and terms; the code itself exists for one moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anode_bundle::Moment;
+use anode_bundle::activation::Status;
+use anode_bundle::code::{Machine, Phrase, Secret};
+use anode_bundle::derive::derive;
+use anode_bundle::document::Root;
+use anode_bundle::name::{Id, Sha256};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+
+use crate::founding::new_code;
+use crate::render::organisation_matters;
+use crate::repository::{CodeTerms, Generations, Repository};
+
+/// The weakest phrase, in bits.
+const PHRASE_BITS: f64 = 70.0;
+
+/// What the operator wants of a new code.
+pub struct Wanted {
+    /// The organisation.
+    pub organisation: Id,
+    /// What it offers.
+    pub profiles: Vec<Id>,
+    /// Its name in the repository.
+    pub label: Id,
+    /// Refused before.
+    pub not_before: Moment,
+    /// Refused after.
+    pub not_after: Moment,
+    /// How many machines.
+    pub uses: Option<u64>,
+    /// Never with offline data.
+    pub online: bool,
+    /// Bound to these machines.
+    pub machines: Vec<Sha256>,
+    /// Answers to prompts.
+    pub answers: BTreeMap<Id, String>,
+}
+
+/// Where the secret of a new code comes from.
+pub enum Origin {
+    /// Random.
+    Generated,
+    /// Chosen by a person.
+    Chosen(Phrase),
+    /// The machine itself.
+    Hardware(Machine),
+}
+
+/// Makes the secret and its terms. Nothing is written.
+///
+/// # Errors
+/// If organisation or profile do not exist, or the root's policy forbids this kind of code.
+pub fn make(repository: &Repository, root: &Root, origin: Origin, wanted: Wanted) -> Result<(Secret, CodeTerms)> {
+    check_wanted(repository, &wanted)?;
+    let policy = &root.policy;
+    let secret = match origin {
+        Origin::Generated => {
+            let length = policy.code_length.first().and_then(|length| usize::try_from(*length).ok()).context("the root allows no codes")?;
+            Secret::Code(new_code(length)?)
+        }
+        Origin::Chosen(phrase) => {
+            ensure!(policy.phrases, "the root of this site allows no chosen codes (`phrases`); leave `--code` away and a code is made");
+            check_strength(&phrase)?;
+            Secret::Phrase(phrase)
+        }
+        Origin::Hardware(machine) => {
+            ensure!(policy.hardware, "the root of this site allows no hardware activation (`hardware`); leave `--hardware` away and a code is made");
+            Secret::Hardware(machine)
+        }
+    };
+    if !matches!(secret, Secret::Code(_)) {
+        check_secrets(repository, &wanted, &secret)?;
+    }
+    let kdf = policy.kdf.first().context("the root has no key derivation")?;
+    let derived = derive(&secret, &root.site, kdf)?;
+    if let Some(other) = repository.codes.iter().find(|terms| terms.locator == derived.locator) {
+        bail!("this code exists already: `{}`", other.path());
+    }
+    let terms = CodeTerms {
+        organisation: wanted.organisation,
+        label: wanted.label,
+        locator: derived.locator,
+        public_key: derived.seal.public,
+        claim_key: derived.claim_key,
+        kdf: kdf.id.clone(),
+        profiles: wanted.profiles,
+        not_before: wanted.not_before,
+        not_after: wanted.not_after,
+        uses: wanted.uses,
+        online: wanted.online,
+        status: Status::Active,
+        machines: wanted.machines,
+        answers: wanted.answers,
+    };
+    Ok((secret, terms))
+}
+
+fn check_wanted(repository: &Repository, wanted: &Wanted) -> Result<()> {
+    let near = |found: &str, known: Vec<&str>| match crate::diagnose::nearest(found, known.iter().copied()) {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None => format!("; there are {}", known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
+    };
+    let organisation = &wanted.organisation;
+    if repository.organisation(organisation).is_none() {
+        let known = repository.organisations.iter().map(|known| known.id.as_str()).collect();
+        bail!("there is no organisation `{organisation}`{}", near(organisation.as_str(), known));
+    }
+    for (at, profile) in wanted.profiles.iter().enumerate() {
+        if repository.profile(profile, Some(organisation)).is_none() {
+            let known = repository.visible_to(organisation).map(|known| known.id.as_str()).collect();
+            bail!("`{organisation}` has no profile `{profile}`{}", near(profile.as_str(), known));
+        }
+        ensure!(!wanted.profiles.iter().take(at).any(|other| other == profile), "the profile `{profile}` is named twice");
+    }
+    for (name, answer) in &wanted.answers {
+        let mut prompts = wanted
+            .profiles
+            .iter()
+            .filter_map(|profile| repository.profile(profile, Some(organisation)))
+            .flat_map(|profile| profile.prompts.iter().map(|prompt| &prompt.value).filter(|prompt| prompt.name == *name));
+        ensure!(prompts.clone().next().is_some(), "none of the profiles asks for `{name}`");
+        prompts.try_for_each(|prompt| prompt.check(answer))?;
+    }
+    Ok(())
+}
+
+/// A phrase or a serial number can be guessed more easily than a code, so it must not open secrets.
+fn check_secrets(repository: &Repository, wanted: &Wanted, secret: &Secret) -> Result<()> {
+    for id in &wanted.profiles {
+        let Some(profile) = repository.profile(id, Some(&wanted.organisation)) else { continue };
+        let allowed = matches!(secret, Secret::Hardware(_)) && profile.hardware_secrets;
+        ensure!(
+            allowed || !has_secrets(repository, profile),
+            "the profile `{id}` holds secrets (crypt hashes), which a chosen code or a machine's identity must not open; use a generated code{}",
+            if matches!(secret, Secret::Hardware(_)) { ", or set `hardware_secrets = true` in the profile" } else { "" }
+        );
+    }
+    Ok(())
+}
+
+fn has_secrets(repository: &Repository, profile: &crate::repository::Profile) -> bool {
+    use crate::repository::VariableType;
+    let is_secret = |name: &str| {
+        let definition = repository.definition(profile);
+        definition.and_then(|definition| definition.variables.get(name)).is_some_and(|variable| {
+            variable.kind == VariableType::Crypt || variable.items == VariableType::Crypt
+        })
+    };
+    let organisation = profile.organisation.as_ref().and_then(|id| repository.organisation(id));
+    let layers = [Some(&repository.site.variables), organisation.map(|organisation| &organisation.variables), Some(&profile.variables)];
+    layers.into_iter().flatten().flat_map(|layer| layer.keys()).any(|name| is_secret(name))
+}
+
+fn check_strength(phrase: &Phrase) -> Result<()> {
+    let estimate = zxcvbn::zxcvbn(phrase.reveal(), &[]);
+    let bits = estimate.guesses_log10() * std::f64::consts::LOG2_10;
+    ensure!(
+        bits >= PHRASE_BITS,
+        "the chosen code is worth about {bits:.0} bits, and {PHRASE_BITS:.0} are needed; add words that do not belong together, or leave `--code` away and a code is made"
+    );
+    Ok(())
+}
+
+/// Writes the terms of a new code. Never overwrites.
+///
+/// # Errors
+/// If the label is taken or the repository can not be written.
+pub fn write_terms(folder: &Path, terms: &CodeTerms) -> Result<PathBuf> {
+    let path = folder.join(terms.path());
+    let parent = path.parent().context("terms need a folder")?;
+    fs::create_dir_all(parent).with_context(|| format!("creating `{}`", parent.display()))?;
+    let mut file = tempfile::NamedTempFile::new_in(parent).with_context(|| format!("writing below `{}`", parent.display()))?;
+    file.write_all(terms.to_toml().as_bytes()).and_then(|()| file.as_file().sync_all()).with_context(|| format!("writing `{}`", path.display()))?;
+    file.persist_noclobber(&path).map_err(|error| match error.error.kind() {
+        std::io::ErrorKind::AlreadyExists => anyhow!("`{}` is there already; choose another `--label`", path.display()),
+        _ => anyhow!(error.error).context(format!("writing `{}`", path.display())),
+    })?;
+    Ok(path)
+}
+
+/// Removes a code. Unless `keep_keys`, every pack that it offered gets a new key, so that its holder can not read later versions.
+///
+/// # Errors
+/// If the repository can not be written. The generations are raised first: a stop in between only renews keys for nothing.
+pub fn revoke(repository: &Repository, terms: &CodeTerms, keep_keys: KeepKeys) -> Result<Vec<String>> {
+    let mut raised = Vec::new();
+    if keep_keys == KeepKeys::No {
+        let mut generations = repository.generations.clone();
+        let mut names = BTreeSet::new();
+        for id in &terms.profiles {
+            let Some(profile) = repository.profile(id, Some(&terms.organisation)) else { continue };
+            let Some(organisation) = repository.organisation(&terms.organisation) else { continue };
+            let own = profile.organisation.is_some() || organisation_matters(repository, profile, organisation);
+            names.insert((id.clone(), own.then(|| organisation.id.clone())));
+        }
+        for (profile, organisation) in names {
+            generations.raise(&profile, organisation.as_ref());
+            let organisation = organisation.map(|id| format!("/{id}")).unwrap_or_default();
+            raised.push(format!("{profile}{organisation}"));
+        }
+        let path = repository.root.join(Generations::PATH);
+        let parent = path.parent().context("generations need a folder")?;
+        let file = tempfile::NamedTempFile::new_in(parent).with_context(|| format!("writing below `{}`", parent.display()))?;
+        fs::write(file.path(), generations.to_toml()).with_context(|| format!("writing `{}`", path.display()))?;
+        file.persist(&path).with_context(|| format!("writing `{}`", path.display()))?;
+    }
+    let path = repository.root.join(terms.path());
+    fs::remove_file(&path).with_context(|| format!("removing `{}`", path.display()))?;
+    Ok(raised)
+}
+
+/// Whether the packs of a revoked code keep their keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeepKeys {
+    /// They get new ones.
+    No,
+    /// They keep theirs: the code was never given to anybody.
+    Yes,
+}

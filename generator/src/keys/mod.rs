@@ -1,0 +1,22 @@
+//! Secrets and what they make: signing keys, the seal secret, the root chain. Nothing here is ever written into the repository or the tree.
+
+mod chain;
+mod ring;
+mod signer;
+
+pub use chain::RootChain;
+pub use ring::{KeyRing, SecretName};
+pub use signer::Signer;
+
+use anyhow::Result;
+use zeroize::Zeroizing;
+
+/// `N` bytes from the operating system.
+///
+/// # Errors
+/// If the operating system has no randomness to give.
+pub fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>> {
+    let mut bytes = Zeroizing::new([0; N]);
+    getrandom::fill(bytes.as_mut_slice()).map_err(|error| anyhow::anyhow!("drawing random bytes: {error}"))?;
+    Ok(bytes)
+}

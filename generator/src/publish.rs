@@ -1,0 +1,247 @@
+//! Placing a tree where a web server finds it: objects first, then everything else in one symlink swap.
+//!
+//! Layout below the target: `objects/` (shared by all trees, only ever added to), `trees/<number>/`, `current → trees/<number>`. The web server's
+//! root is `current`. A reader sees the old tree or the new one; objects of the old one stay where they are.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use anode_bundle::document::{Document as _, TIMESTAMP_LIMIT, Timestamp};
+use anode_bundle::name::Sha256;
+use anode_bundle::signature::split_signed;
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::fs::{FlockOperation, flock};
+use walkdir::WalkDir;
+
+use crate::documents::Signed;
+use crate::tree::{LINEAGE, sync_folder};
+
+/// How many trees stay: the current one, and older ones for readers that are in the middle of something.
+const KEPT_TREES: usize = 3;
+
+/// A place where trees are published.
+pub struct Target {
+    folder: PathBuf,
+    _lock: File,
+}
+
+/// What is published, and how to go back to it.
+pub struct Swapped {
+    previous: Option<PathBuf>,
+    current: PathBuf,
+    /// Objects that were copied.
+    pub new_objects: usize,
+}
+
+impl Target {
+    /// Opens the target, one publisher at a time.
+    ///
+    /// # Errors
+    /// If it can not be written or another publisher is at it.
+    pub fn open(folder: &Path) -> Result<Target> {
+        let folder = std::path::absolute(folder)?;
+        make_folder(&folder)?;
+        let path = folder.join(".lock");
+        let lock = File::create(&path).with_context(|| format!("creating `{}`", path.display()))?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            bail!("another publisher writes to `{}` (lock `{}`)", folder.display(), path.display());
+        }
+        Ok(Target { folder, _lock: lock })
+    }
+
+    /// The published tree.
+    #[must_use]
+    pub fn current(&self) -> PathBuf {
+        self.folder.join("current")
+    }
+
+    /// The published timestamp, if there is one.
+    ///
+    /// # Errors
+    /// If it is there and no timestamp.
+    pub fn timestamp(&self) -> Result<Option<Timestamp>> {
+        read_timestamp(&self.current())
+    }
+
+    /// Refuses unless the tree descends from the published release: somebody else published in between.
+    ///
+    /// # Errors
+    /// Naming both releases.
+    pub fn check_lineage(&self, tree: &Path) -> Result<()> {
+        let Some(published) = self.timestamp()? else { return Ok(()) };
+        let ours = read_timestamp(tree)?.with_context(|| format!("`{}` has no timestamp", tree.display()))?;
+        let line = lineage_line(published.release.version, &published.release.sha256);
+        let lineage = fs::read_to_string(tree.join(LINEAGE)).unwrap_or_default();
+        let descends = published.release == ours.release || lineage.lines().any(|known| known == line);
+        ensure!(
+            descends,
+            "release {} is published, and release {} was not built on it: somebody else published in between; build again with `--previous {}`",
+            published.release.version,
+            ours.release.version,
+            self.folder.display()
+        );
+        Ok(())
+    }
+
+    /// Copies the tree and swaps it in. `timestamp` replaces the tree's own where the published one is newer.
+    ///
+    /// # Errors
+    /// If the disk is full or the target is read-only; what was published before is then still there.
+    pub fn place(&self, tree: &Path, timestamp: Option<&Signed>) -> Result<Swapped> {
+        let new_objects = self.add_objects(&tree.join("objects"))?;
+        let number = self.next_number()?;
+        let trees = self.folder.join("trees");
+        let staged = trees.join(format!(".new-{number}"));
+        remove(&staged)?;
+        make_folder(&staged)?;
+        for entry in WalkDir::new(tree).min_depth(1).sort_by_file_name() {
+            let entry = entry?;
+            let relative = entry.path().strip_prefix(tree)?;
+            if relative.starts_with("objects") || relative == Path::new(LINEAGE) {
+                continue;
+            }
+            let to = staged.join(relative);
+            if entry.file_type().is_dir() {
+                make_folder(&to)?;
+            } else {
+                copy(entry.path(), &to)?;
+            }
+        }
+        if let Some(timestamp) = timestamp {
+            for (name, bytes) in
+                [("timestamp.json", &timestamp.body), ("timestamp.json.minisig", &timestamp.signature), ("timestamp.signed", &timestamp.joined())]
+            {
+                write(&staged.join(name), bytes)?;
+            }
+        }
+        symlink("../../objects", staged.join("objects")).context("linking the objects")?;
+        sync_folder(&staged)?;
+        let place = trees.join(number.to_string());
+        fs::rename(&staged, &place).with_context(|| format!("renaming the new tree to `{}`", place.display()))?;
+        let previous = fs::read_link(self.current()).ok();
+        let current = Path::new("trees").join(number.to_string());
+        self.point_at(&current)?;
+        self.drop_old_trees(number)?;
+        Ok(Swapped { previous, current, new_objects })
+    }
+
+    /// Takes a swap back: the tree that was published before is published again.
+    ///
+    /// # Errors
+    /// If the link can not be changed.
+    pub fn take_back(&self, swapped: &Swapped) -> Result<()> {
+        match &swapped.previous {
+            Some(previous) => self.point_at(previous)?,
+            None => fs::remove_file(self.current())?,
+        }
+        remove(&self.folder.join(&swapped.current))
+    }
+
+    /// Points `current` at a tree, in one step.
+    fn point_at(&self, tree: &Path) -> Result<()> {
+        let link = self.folder.join(".current.new");
+        if fs::symlink_metadata(&link).is_ok() {
+            fs::remove_file(&link)?;
+        }
+        symlink(tree, &link).with_context(|| format!("creating `{}`", link.display()))?;
+        fs::rename(&link, self.current()).with_context(|| format!("swapping `{}`", self.current().display()))?;
+        File::open(&self.folder)?.sync_all().context("syncing the target")
+    }
+
+    fn add_objects(&self, from: &Path) -> Result<usize> {
+        let objects = self.folder.join("objects");
+        make_folder(&objects)?;
+        let mut added = 0;
+        for entry in WalkDir::new(from).min_depth(1).max_depth(2).sort_by_file_name() {
+            let entry = entry.with_context(|| format!("reading `{}`", from.display()))?;
+            let to = objects.join(entry.path().strip_prefix(from)?);
+            if entry.file_type().is_dir() {
+                make_folder(&to)?;
+            } else if fs::metadata(&to).map(|metadata| metadata.len()).ok() != Some(entry.metadata()?.len()) {
+                // A copy that was cut off has another length; a whole one is renamed into place.
+                let parent = to.parent().context("an object without a folder")?;
+                let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(parent).with_context(|| format!("writing below `{}`", parent.display()))?;
+                let bytes = fs::read(entry.path()).with_context(|| format!("reading `{}`", entry.path().display()))?;
+                file.write_all(&bytes).with_context(|| format!("writing `{}`", to.display()))?;
+                file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+                file.persist(&to).with_context(|| format!("writing `{}`", to.display()))?;
+                added += 1;
+            }
+        }
+        // On the disk before a tree names them.
+        sync_folder(&objects)?;
+        Ok(added)
+    }
+
+    fn numbers(&self) -> Result<Vec<u64>> {
+        let trees = self.folder.join("trees");
+        make_folder(&trees)?;
+        let names = fs::read_dir(&trees)?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let mut numbers: Vec<u64> = names.collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    fn next_number(&self) -> Result<u64> {
+        Ok(self.numbers()?.last().map_or(1, |last| last + 1))
+    }
+
+    fn drop_old_trees(&self, current: u64) -> Result<()> {
+        let older: Vec<u64> = self.numbers()?.into_iter().filter(|number| *number < current).collect();
+        let surplus = older.len().saturating_sub(KEPT_TREES - 1);
+        for number in older.iter().take(surplus) {
+            remove(&self.folder.join("trees").join(number.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+/// A line of [`LINEAGE`].
+#[must_use]
+pub fn lineage_line(version: u64, hash: &Sha256) -> String {
+    format!("{version} {hash}")
+}
+
+/// The timestamp of a tree on disk; `None` if there is no tree.
+///
+/// # Errors
+/// If the file is there and no timestamp. Its signature is not verified here.
+pub fn read_timestamp(tree: &Path) -> Result<Option<Timestamp>> {
+    let path = tree.join("timestamp.signed");
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("reading `{}`", path.display())),
+    };
+    ensure!(bytes.len() as u64 <= TIMESTAMP_LIMIT, "`{}` is too large for a timestamp", path.display());
+    let (_, body) = split_signed(&bytes).with_context(|| format!("`{}` is no signed timestamp", path.display()))?;
+    Timestamp::parse(body).map(Some).map_err(|refusal| anyhow::anyhow!("`{}`: {refusal}", path.display()))
+}
+
+/// Web servers run as somebody else: what is published can be read by everybody, whatever the umask.
+fn make_folder(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path).with_context(|| format!("creating `{}`", path.display()))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).with_context(|| format!("making `{}` readable", path.display()))
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let bytes = fs::read(from).with_context(|| format!("reading `{}`", from.display()))?;
+    write(to, &bytes)
+}
+
+fn write(to: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(to, bytes).with_context(|| format!("writing `{}`", to.display()))?;
+    fs::set_permissions(to, fs::Permissions::from_mode(0o644)).with_context(|| format!("making `{}` readable", to.display()))
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).with_context(|| format!("removing `{}`", folder.display())),
+        _ => Ok(()),
+    }
+}

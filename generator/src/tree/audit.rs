@@ -1,0 +1,231 @@
+//! Auditing a whole tree: every signature, every index node, every object, every lifetime; all findings in one run.
+
+use anode_bundle::client::{Event, Request, Snapshot, Transport};
+use anode_bundle::document::{MapRoot, MapStart, Root};
+use anode_bundle::index::{self, Entry, Node};
+use anode_bundle::name::{Sha256, tree};
+use anode_bundle::signature::{self, split_signed};
+use anode_bundle::trust::Clock;
+use anode_bundle::{Moment, Refusal, document, seal};
+use anode_fetch::activate::{Shipped, Sources};
+use serde::Serialize;
+
+const DAY: u64 = 86_400;
+
+/// What was found in a tree.
+#[derive(Debug, Serialize)]
+pub struct Audit {
+    /// The site's id.
+    pub site: String,
+    /// The site's name.
+    pub name: String,
+    /// The newest root's version, and when it expires.
+    pub root: Dated,
+    /// The current release.
+    pub release: Dated,
+    /// The current timestamp.
+    pub timestamp: Dated,
+    /// Sealed activations.
+    pub activations: u64,
+    /// Sealed packs.
+    pub packs: u64,
+    /// Bytes of everything that was read and is referred to.
+    pub bytes: u64,
+    /// What is wrong, or will be soon.
+    pub findings: Vec<Finding>,
+}
+
+/// A document's version and end.
+#[derive(Debug, Serialize)]
+pub struct Dated {
+    /// Its version.
+    pub version: u64,
+    /// When it expires.
+    pub expires: Moment,
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The tree must not be used as it is; otherwise it is a warning.
+    pub fatal: bool,
+    /// The file in the tree.
+    pub what: String,
+    /// What is wrong, and what to do.
+    pub problem: String,
+}
+
+impl Audit {
+    /// Is there nothing that forbids the use of the tree?
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        !self.findings.iter().any(|finding| finding.fatal)
+    }
+}
+
+/// Audits the tree at `base`, beginning with a root that is already trusted.
+///
+/// # Errors
+/// What the medium would say, if it can not even reach a release.
+pub fn audit(
+    transport: &mut dyn Transport,
+    base: &str,
+    shipped: &Shipped,
+    now: Moment,
+) -> Result<Audit, Refusal> {
+    let clock = Clock { rtc: now, build: None };
+    let mut findings = Vec::new();
+    let mut observe = |event: Event| {
+        if let Event::Warning(problem) = event {
+            findings.push(Finding { fatal: false, what: base.to_owned(), problem });
+        }
+    };
+    let mut sources = Sources { transport, state: None, cache: None };
+    let mut client = sources.client(shipped, &[base.to_owned()], clock, &mut observe)?;
+    // The address that was named is the one that is audited, not the mirrors that its policy names.
+    let snapshot = client.refresh()?;
+    let (root, now) = (client.root().clone(), client.now());
+    drop(client);
+    let Sources { transport, .. } = sources;
+    if snapshot.source != base {
+        let problem = format!("a mirror is newer: {} has timestamp {}", snapshot.source, snapshot.timestamp.version);
+        findings.push(Finding { fatal: true, what: base.to_owned(), problem });
+    }
+    let mut walk = Walk { transport, base, now, bytes: 0, findings };
+    walk.stock_timestamp(&snapshot);
+    let activations = walk.map("activations", &snapshot.release.index.activations, seal::ACTIVATION_LIMIT);
+    let packs = walk.map("packs", &snapshot.release.index.packs, seal::PACK_LIMIT);
+    let public = snapshot.release.public;
+    walk.object("the list of public profiles", &public.sha256, public.length, Some(public.length));
+    walk.lifetimes(&root, &snapshot, now);
+    Ok(Audit {
+        site: root.site.to_string(),
+        name: root.name,
+        root: Dated { version: root.version, expires: root.expires },
+        release: Dated { version: snapshot.release.version, expires: snapshot.release.expires },
+        timestamp: Dated { version: snapshot.timestamp.version, expires: snapshot.timestamp.expires },
+        activations,
+        packs,
+        bytes: walk.bytes,
+        findings: walk.findings,
+    })
+}
+
+struct Walk<'a> {
+    transport: &'a mut dyn Transport,
+    base: &'a str,
+    now: Moment,
+    bytes: u64,
+    findings: Vec<Finding>,
+}
+
+impl Walk<'_> {
+    fn fatal(&mut self, what: &str, problem: String) {
+        self.findings.push(Finding { fatal: true, what: what.to_owned(), problem });
+    }
+
+    fn get(&mut self, path: &str, limit: u64) -> Option<Vec<u8>> {
+        match self.transport.get(&Request { base: self.base, path, limit, now: self.now }) {
+            Ok(bytes) => {
+                self.bytes += bytes.len() as u64;
+                Some(bytes)
+            }
+            Err(error) => {
+                self.fatal(path, format!("{error}; publish again"));
+                None
+            }
+        }
+    }
+
+    fn object(&mut self, what: &str, hash: &Sha256, limit: u64, length: Option<u64>) -> Option<Vec<u8>> {
+        let path = tree::object(hash);
+        let bytes = self.get(&path, limit)?;
+        let right = Sha256::of(&bytes) == *hash && length.is_none_or(|length| length == bytes.len() as u64);
+        if right {
+            return Some(bytes);
+        }
+        self.fatal(&path, format!("{what} has other bytes than its name says; publish again"));
+        None
+    }
+
+    /// The parts for people must be the parts that the medium reads.
+    fn stock_timestamp(&mut self, snapshot: &Snapshot) {
+        let Some(signed) = self.get(tree::TIMESTAMP, document::TIMESTAMP_LIMIT) else { return };
+        let Some((signature, body)) = split_signed(&signed) else { return };
+        let parts = [("timestamp.json", body), ("timestamp.json.minisig", signature)];
+        for (path, wanted) in parts {
+            if self.get(path, document::TIMESTAMP_LIMIT).is_some_and(|found| found != wanted) {
+                self.fatal(path, format!("is not the part of `{}` that it must be; publish again", tree::TIMESTAMP));
+            }
+        }
+        let release = snapshot.release.version;
+        self.get(&tree::release(release), document::RELEASE_LIMIT);
+        self.get(&tree::release_signature(release), signature::LIMIT);
+    }
+
+    /// Walks a whole map and reads every object in it; the number of its keys.
+    fn map(&mut self, name: &str, map: &MapRoot, limit: u64) -> u64 {
+        let root = match map.start() {
+            Ok(MapStart::Inline(node)) => Some(node),
+            Ok(MapStart::Object(hash)) => self.object("an index node", &hash, index::NODE_LIMIT, None),
+            Err(refusal) => {
+                self.fatal(name, refusal.to_string());
+                None
+            }
+        };
+        let Some(root) = root else { return 0 };
+        if let Err(refusal) = index::check_root(&root, map.count) {
+            self.fatal(name, refusal.to_string());
+        }
+        let mut entries = Vec::new();
+        self.node(name, &root, 0, &[0; 32], &mut entries);
+        if entries.len() as u64 != map.count {
+            self.fatal(name, format!("the index has {} keys, and the release says {}", entries.len(), map.count));
+        }
+        for entry in &entries {
+            let length = u64::from(entry.length);
+            if length > limit {
+                self.fatal(name, format!("an object of {length} bytes is larger than the medium reads"));
+            } else {
+                self.object("a sealed object", &entry.sha256, length, Some(length));
+            }
+        }
+        entries.len() as u64
+    }
+
+    fn node(&mut self, name: &str, node: &[u8], depth: u8, on_path: &[u8; 32], entries: &mut Vec<Entry>) {
+        match index::read(node, depth, on_path) {
+            Ok(Node::Leaf(found)) => entries.extend(found),
+            Ok(Node::Inner(children)) => {
+                for (child, hash) in children {
+                    let below = index::descend(on_path, depth, child);
+                    if let Some(node) = self.object("an index node", &hash, index::NODE_LIMIT, None) {
+                        self.node(name, &node, depth + 1, &below, entries);
+                    }
+                }
+            }
+            Err(refusal) => self.fatal(name, refusal.to_string()),
+        }
+    }
+
+    fn lifetimes(&mut self, root: &Root, snapshot: &Snapshot, now: Moment) {
+        let ends = [
+            ("root", root.expires, 60, "make the next root and have it signed"),
+            ("release", snapshot.release.expires, 60, "build and publish again"),
+            ("timestamp", snapshot.timestamp.expires, 1, "run `anode refresh` every night"),
+        ];
+        for (what, expires, days, remedy) in ends {
+            let left = expires.since(now);
+            // A site that chose a short life is warned in its last third.
+            let life = match what {
+                "root" => root.expires.since(root.issued),
+                "release" => snapshot.release.expires.since(snapshot.release.issued),
+                _ => snapshot.timestamp.expires.since(snapshot.timestamp.issued),
+            };
+            if left < (days * DAY).min(life / 3) {
+                let problem = format!("expires on {expires}, in {} hours; {remedy}", left / 3600);
+                self.findings.push(Finding { fatal: false, what: what.to_owned(), problem });
+            }
+        }
+    }
+}

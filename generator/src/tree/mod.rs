@@ -1,0 +1,13 @@
+//! The published tree on disk: building it beside the old one, reading it, auditing it.
+
+mod audit;
+mod folder;
+mod staging;
+
+pub use audit::{Audit, Finding, audit};
+pub use folder::TreeFolder;
+pub use staging::{Staging, sync_folder};
+
+/// The timestamps that a tree was built on, oldest first: `version sha256` a line. Never published; `publish` refuses a tree that does not descend
+/// from what is published.
+pub const LINEAGE: &str = ".lineage";

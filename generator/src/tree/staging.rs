@@ -1,0 +1,185 @@
+//! Builds a tree in a folder beside the old one and puts it in its place in one step. A build that fails or is killed leaves the old tree as it was.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::fs::{FlockOperation, RenameFlags, flock, renameat_with};
+
+/// A tree that is being built. Dropped without [`Staging::commit`], it disappears.
+pub struct Staging {
+    target: PathBuf,
+    folder: PathBuf,
+    committed: bool,
+    _lock: File,
+}
+
+impl Staging {
+    /// Begins beside `target`, which is a tree, an empty folder, or nothing yet. One build at a time.
+    ///
+    /// # Errors
+    /// If `target` is something else, another build is running, or the folder above it can not be written.
+    pub fn begin(target: &Path) -> Result<Staging> {
+        let target = std::path::absolute(target)?;
+        let name = target.file_name().and_then(|name| name.to_str()).context("the output needs a name that is UTF-8")?.to_owned();
+        let parent = target.parent().context("the output needs a folder above it")?.to_owned();
+        if let Ok(metadata) = fs::symlink_metadata(&target) {
+            ensure!(metadata.is_dir(), "`{}` is not a folder", target.display());
+            let is_tree = target.join("timestamp.signed").exists() && target.join("objects").is_dir();
+            if !is_tree && fs::read_dir(&target)?.next().is_some() {
+                bail!("`{}` holds something else than a tree; name an empty or new folder", target.display());
+            }
+        }
+        fs::create_dir_all(&parent).with_context(|| format!("creating `{}`", parent.display()))?;
+        let lock_path = parent.join(format!(".{name}.lock"));
+        let lock = File::create(&lock_path).with_context(|| format!("creating `{}`", lock_path.display()))?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            bail!("another build writes to `{}` (lock `{}`)", target.display(), lock_path.display());
+        }
+        let folder = parent.join(format!(".{name}.new"));
+        // Left over from a build that was killed: nobody else can be at it while we hold the lock.
+        remove(&folder)?;
+        fs::create_dir(&folder).with_context(|| format!("creating `{}`", folder.display()))?;
+        Ok(Staging { target, folder, committed: false, _lock: lock })
+    }
+
+    /// The folder in which the new tree grows.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Writes a file of the new tree.
+    ///
+    /// # Errors
+    /// If the disk is full or the folder can not be written.
+    pub fn write(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.folder.join(path);
+        let write = || -> io::Result<()> {
+            if let Some(parent) = path.parent().filter(|parent| !parent.exists()) {
+                fs::create_dir_all(parent)?;
+            }
+            File::create(&path)?.write_all(bytes)
+        };
+        write().with_context(|| format!("writing `{}`", path.display()))
+    }
+
+    /// Takes a file of an older tree over, without copying where the file system can.
+    ///
+    /// # Errors
+    /// If it is not there, or can be neither linked nor copied.
+    pub fn keep(&self, tree: &Path, path: &str) -> Result<()> {
+        let (from, to) = (tree.join(path), self.folder.join(path));
+        if let Some(parent) = to.parent().filter(|parent| !parent.exists()) {
+            fs::create_dir_all(parent).with_context(|| format!("creating `{}`", parent.display()))?;
+        }
+        match fs::hard_link(&from, &to) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(_) => fs::copy(&from, &to).map(|_| ()).with_context(|| format!("keeping `{}`", from.display())),
+        }
+    }
+
+    /// Puts the new tree in the place of the old one.
+    ///
+    /// # Errors
+    /// If the folders can not be exchanged; the old tree is then still there.
+    pub fn commit(mut self) -> Result<()> {
+        sync_folder(&self.folder)?;
+        let here = rustix::fs::CWD;
+        if self.target.exists() {
+            renameat_with(here, &self.folder, here, &self.target, RenameFlags::EXCHANGE)
+                .with_context(|| format!("exchanging `{}` for the new tree", self.target.display()))?;
+        } else {
+            fs::rename(&self.folder, &self.target).with_context(|| format!("renaming the new tree to `{}`", self.target.display()))?;
+        }
+        self.committed = true;
+        if let Some(parent) = self.target.parent() {
+            File::open(parent)?.sync_all().with_context(|| format!("syncing `{}`", parent.display()))?;
+        }
+        // What is left under the name of the new tree is the old one.
+        remove(&self.folder)
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if !self.committed {
+            // Nothing can be done about a failure here; the next build removes what is left.
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// Brings everything below a folder to the disk.
+///
+/// # Errors
+/// If the file system reports a failed write.
+pub fn sync_folder(folder: &Path) -> Result<()> {
+    let handle = File::open(folder).with_context(|| format!("opening `{}`", folder.display()))?;
+    rustix::fs::syncfs(&handle).with_context(|| format!("writing `{}` to the disk", folder.display()))
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).with_context(|| format!("removing `{}`", folder.display())),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(folder: &Path, text: &str) {
+        let staging = Staging::begin(folder).unwrap();
+        staging.write("timestamp.signed", text.as_bytes()).unwrap();
+        staging.write("objects/aa/x", b"x").unwrap();
+        staging.commit().unwrap();
+    }
+
+    #[test]
+    fn a_new_tree_replaces_the_old_one_and_nothing_is_left_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("tree");
+        tree(&target, "1");
+        tree(&target, "2");
+        assert_eq!(fs::read(target.join("timestamp.signed")).unwrap(), b"2");
+        let mut names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, [".tree.lock", "tree"]);
+    }
+
+    #[test]
+    fn an_abandoned_build_leaves_the_old_tree() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("tree");
+        tree(&target, "1");
+        let staging = Staging::begin(&target).unwrap();
+        staging.write("timestamp.signed", b"2").unwrap();
+        drop(staging);
+        assert_eq!(fs::read(target.join("timestamp.signed")).unwrap(), b"1");
+        assert!(!dir.path().join(".tree.new").exists());
+    }
+
+    #[test]
+    fn two_builds_at_once_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("tree");
+        let _first = Staging::begin(&target).unwrap();
+        let refusal = Staging::begin(&target).err().unwrap().to_string();
+        assert!(refusal.starts_with("another build writes to"), "{refusal}");
+    }
+
+    #[test]
+    fn a_folder_with_something_else_is_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("photos");
+        fs::create_dir(&target).unwrap();
+        fs::write(target.join("cat.jpg"), b"meow").unwrap();
+        let refusal = Staging::begin(&target).err().unwrap().to_string();
+        assert!(refusal.contains("holds something else than a tree"), "{refusal}");
+        assert!(target.join("cat.jpg").exists());
+    }
+}
