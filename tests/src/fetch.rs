@@ -11,6 +11,7 @@ use crate::program::{Output, Program, binary};
 /// One run of `anode-fetch activate --json` that is being put together.
 pub struct Fetch {
     arguments: Vec<OsString>,
+    environment: Vec<(&'static str, &'static str)>,
     folder: TempDir,
     files: PathBuf,
 }
@@ -34,7 +35,7 @@ impl Fetch {
     pub fn new(root: &Path) -> Fetch {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let files = folder.path().join("files");
-        Fetch { arguments: Vec::new(), folder, files }.option("--root", root)
+        Fetch { arguments: Vec::new(), environment: Vec::new(), folder, files }.option("--root", root)
     }
 
     /// One more option with its value.
@@ -51,6 +52,19 @@ impl Fetch {
         self
     }
 
+    /// Answers to prompts, each as `NAME=VALUE`.
+    #[must_use]
+    pub fn answers(self, answers: &[&str]) -> Fetch {
+        answers.iter().fold(self, |fetch, answer| fetch.option("--answer", answer))
+    }
+
+    /// An environment variable.
+    #[must_use]
+    pub fn environment(mut self, name: &'static str, value: &'static str) -> Fetch {
+        self.environment.push((name, value));
+        self
+    }
+
     /// Writes the files somewhere else.
     #[must_use]
     pub fn into(mut self, files: impl AsRef<Path>) -> Fetch {
@@ -63,6 +77,7 @@ impl Fetch {
     #[track_caller]
     pub fn run(self) -> Fetched {
         let program = Program::new(binary("anode-fetch")).arg("activate").args(&self.arguments);
+        let program = self.environment.iter().fold(program, |program, (name, value)| program.env(name, value));
         let output = program.arg("--files").arg(&self.files).arg("--json").run();
         let json = output.json();
         Fetched { output, json, files: self.files, _folder: self.folder }

@@ -36,6 +36,26 @@ impl Site {
     /// The organisation that `anode init` makes.
     pub const ORGANISATION: &str = "example";
 
+    /// Answers to the prompts of the server profile.
+    pub const SERVER_ANSWERS: &[&str] = &[
+        "hostname=host-7",
+        "username=erika",
+        "full_name=Erika Muster",
+        "password=correct horse battery",
+        "disk=/dev/vda",
+    ];
+    /// The same as questions at the console and what a person types.
+    pub const SERVER_DIALOGUE: &[(&str, &str)] = &[
+        ("Name of the computer", "host-7"),
+        ("User name", "erika"),
+        ("Full name", "Erika Muster"),
+        ("Password", "correct horse battery"),
+        ("Once more", "correct horse battery"),
+        ("Disk", "/dev/vda"),
+    ];
+    /// Answers to the prompts of the workstation profile.
+    pub const WORKSTATION_ANSWERS: &[&str] = Site::SERVER_ANSWERS;
+
     /// A fresh repository. Nothing is built; the web server answers 404.
     #[must_use]
     pub fn new() -> Site {
@@ -151,6 +171,12 @@ impl Site {
     #[must_use]
     pub fn fetch(&self, code: &str) -> Fetch {
         self.fetch_from(&[&self.web.url], code)
+    }
+
+    /// The fetcher without a code: a test gives it in another way.
+    #[must_use]
+    pub fn fetch_without_code(&self) -> Fetch {
+        Fetch::new(&self.root()).option("--ca", self.authority.certificate()).option("--site", &self.web.url)
     }
 
     /// The fetcher with other addresses.

@@ -1,0 +1,199 @@
+//! `anode publish` and `anode refresh`: readers see the old tree or the new one, and only one publisher at a time.
+
+use std::fs;
+use std::time::Instant;
+
+use anode_tests::{Site, SmallDisk, copy_folder, differing, files, read_json};
+
+#[test]
+fn a_publish_that_is_killed_leaves_the_old_tree_or_the_new_one() {
+    let site = Site::new();
+    let code = site.code(&[Site::SERVER], &[]);
+    site.release();
+    site.change_title("First");
+    let _ = site.build().run().ok();
+    let begun = Instant::now();
+    let _ = site.publish().run().ok();
+    let duration = begun.elapsed();
+    let mut killed = 0;
+    for round in 0..16_u32 {
+        site.change_title(&format!("Round {round}"));
+        let _ = site.build().run().ok();
+        let (old, new) = (files(&site.current()), files(&site.tree()));
+        let moment = duration.mul_f64((f64::from(round) * 0.618_034).fract() * 1.1);
+        killed += u32::from(site.publish().killed_after(moment));
+        let _ = site.verify(site.current()).ok();
+        let published = files(&site.current());
+        let is = |tree: &std::collections::BTreeMap<String, Vec<u8>>| {
+            published["timestamp.signed"] == tree["timestamp.signed"]
+        };
+        assert!(is(&old) || is(&new), "neither the old tree nor the new one");
+    }
+    assert!(killed >= 5, "only {killed} publishers were killed");
+    let _ = site.publish().run().ok();
+    let fetched = site.fetch(&code.text).answers(Site::SERVER_ANSWERS).run();
+    assert_eq!(fetched.selection()["title"], "Round 15");
+}
+
+#[test]
+fn a_full_disk_during_a_publish_leaves_the_old_tree() {
+    let site = Site::new();
+    let Some(disk) = SmallDisk::new(8) else { return };
+    let publish =
+        || site.anode(&["publish"]).arg("--ca").arg(site.authority.certificate()).arg("--to").arg(disk.path()).run();
+    // The address in anode.toml serves the ordinary place, which therefore comes first.
+    site.release();
+    let _ = publish().ok();
+    site.change_title("Changed");
+    site.release();
+    let before = files(&disk.path().join("current"));
+    for kilobytes in [0, 8, 16, 32] {
+        disk.fill(kilobytes);
+        let published = publish();
+        if published.exit == Some(0) {
+            assert!(kilobytes > 8, "a full disk is not full: {published}");
+            return;
+        }
+        let _ = published.fails(&["No space left on device"]);
+        assert_eq!(differing(&before, &files(&disk.path().join("current"))), Vec::<String>::new());
+        disk.empty();
+    }
+    let _ = publish().ok();
+    assert_ne!(files(&disk.path().join("current")), before);
+}
+
+#[test]
+fn a_read_only_place_is_named_and_left_alone() {
+    let site = Site::published();
+    let Some(disk) = SmallDisk::new(8) else { return };
+    disk.read_only(true);
+    let published = site.anode(&["publish"]).arg("--to").arg(disk.path().join("site")).run();
+    let _ = published.fails(&["Read-only file system", disk.path().to_str().expect("text")]);
+}
+
+#[test]
+fn of_two_publishers_the_second_is_refused() {
+    let site = Site::published();
+    let twin = site.scratch("twin");
+    copy_folder(&site.repository(), &twin);
+    site.change_title("Ours");
+    site.release();
+    let ours = files(&site.current());
+    // The twin started from the same release and knows nothing of ours.
+    let command = |name: &str| {
+        let command = anode_tests::anode([name, "-C"]).arg(&twin).env("ANODE_KEYS", site.keys());
+        if name == "publish" {
+            command.arg("--to").arg(site.target()).arg("--ca").arg(site.authority.certificate())
+        } else {
+            command
+        }
+    };
+    fs::write(twin.join("anode.toml"), fs::read_to_string(twin.join("anode.toml")).expect("text") + "\n# theirs\n")
+        .expect("writing");
+    let profile = twin.join(Site::SERVER).join("profile.toml");
+    let text = fs::read_to_string(&profile).expect("the profile").replacen("title = \"", "title = \"Theirs: ", 1);
+    fs::write(&profile, text).expect("writing");
+    let _ = command("build").run().ok();
+    let _ = command("publish").run().fails(&["somebody else published", "--previous"]);
+    assert_eq!(files(&site.current()), ours);
+    // The remedy that it names works.
+    let _ = command("build").arg("--previous").arg(site.target()).run().ok();
+    let _ = command("publish").run().ok();
+    assert_ne!(files(&site.current()), ours);
+}
+
+#[test]
+fn a_tree_that_the_medium_would_not_accept_is_not_published() {
+    let site = Site::published();
+    let before = files(&site.current());
+    site.change_title("Changed");
+    let _ = site.build().run().ok();
+    let good = site.scratch("good");
+    copy_folder(&site.tree(), &good);
+    let names: Vec<String> = files(&good).into_keys().filter(|name| !name.ends_with("lineage")).collect();
+    let mut refused = 0;
+    for name in names
+        .iter()
+        .filter(|name| name.starts_with("objects/") || name.contains("2.json") || name.starts_with("timestamp"))
+    {
+        let mut bytes = fs::read(good.join(name)).expect("a file");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(site.tree().join(name), bytes).expect("writing");
+        let published = site.publish().run();
+        // Objects that only an older release needs may be anything.
+        if published.exit == Some(0) {
+            assert!(name.starts_with("objects/"), "{name} was published\n{published}");
+            return;
+        }
+        refused += 1;
+        assert_eq!(files(&site.current()), before, "{name}");
+        fs::copy(good.join(name), site.tree().join(name)).expect("copying");
+    }
+    assert!(refused >= 4, "{names:?}");
+}
+
+#[test]
+fn refresh_signs_a_new_timestamp_and_nothing_else() {
+    let site = Site::new();
+    let code = site.code(&[Site::SERVER], &[]);
+    site.release();
+    let before = files(&site.current());
+    // The nightly job sees the timestamp key only.
+    let secret = fs::read_to_string(site.keys().join("timestamp.key")).expect("the key");
+    let refresh = site.anode(&["refresh"]).arg("--to").arg(site.target()).env("ANODE_KEYS", site.scratch("none"));
+    let _ = refresh.env("ANODE_TIMESTAMP_KEY", secret).run().ok();
+    let changed = differing(&before, &files(&site.current()));
+    assert_eq!(changed, ["timestamp.json", "timestamp.json.minisig", "timestamp.signed"]);
+    assert_eq!(read_json(&site.current().join("timestamp.json"))["version"], 2);
+    let _ = site.fetch(&code.text).answers(Site::SERVER_ANSWERS).run().files();
+    // A build that knows only the first timestamp is still newer than the second.
+    site.change_title("Changed");
+    site.release();
+    let timestamp = read_json(&site.current().join("timestamp.json"));
+    assert!(timestamp["version"].as_u64() >= Some(3), "{timestamp}");
+}
+
+#[test]
+fn verify_finds_every_damaged_object_and_says_which() {
+    let site = Site::new();
+    let _ = site.code(&[Site::SERVER], &[]);
+    site.release();
+    assert_ne!(site.verify(&site.web.url).exit, Some(0), "a private authority must be named");
+    let by_address = anode_tests::anode(["verify", &site.web.url, "--ca"])
+        .arg(site.authority.certificate())
+        .arg("--root")
+        .arg(site.root());
+    let _ = by_address.run().ok();
+    let copy = site.scratch("copy");
+    copy_folder(&site.current(), &copy);
+    for name in files(&copy.join("objects")).into_keys() {
+        let path = copy.join("objects").join(&name);
+        let good = fs::read(&path).expect("an object");
+        fs::write(&path, &good[..good.len() - 1]).expect("writing");
+        let _ = site.verify(&copy).fails(&[&name]);
+        fs::write(&path, good).expect("writing");
+    }
+    let _ = site.verify(&copy).ok();
+    let late = anode_tests::anode(["verify"])
+        .arg(&copy)
+        .args(["--now", "2040-01-01T00:00:00Z"])
+        .arg("--root")
+        .arg(site.root());
+    let _ = late.run().fails(&["expire"]);
+}
+
+#[test]
+fn only_what_everybody_may_read_is_published() {
+    let site = Site::new();
+    let _ = site.code(&[Site::SERVER], &["--label", "private-label"]);
+    site.release();
+    for (name, bytes) in files(&site.target()) {
+        let text = String::from_utf8_lossy(&bytes);
+        for secret in ["private-label", "d-i ", "rootpw"] {
+            assert!(!text.contains(secret), "`{secret}` is in {name}");
+        }
+        let salt = fs::read_to_string(site.repository().join("keys/seal.salt")).expect("the salt");
+        assert!(!text.contains(salt.trim()), "the seal salt is in {name}");
+    }
+}
