@@ -124,6 +124,13 @@ impl Problem {
         self
     }
 
+    /// The same about another place.
+    #[must_use]
+    pub fn moved_to(self, origin: &Origin) -> Problem {
+        let span = origin.span.clone();
+        self.in_source(&origin.source, span)
+    }
+
     /// The same as a warning.
     #[must_use]
     pub fn as_warning(mut self) -> Problem {
@@ -308,6 +315,11 @@ impl Problems {
         out
     }
 }
+
+/// The problems that ended a run, on their way to whoever prints them.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.count())]
+pub struct Faulty(pub Problems);
 
 impl From<Problem> for Problems {
     fn from(problem: Problem) -> Problems {

@@ -182,7 +182,7 @@ fn load_one<T>(
     }
 }
 
-/// The files of a folder but those named, and but folders with a `profile.toml` of their own.
+/// The files of a folder; `profile.toml` is none of them.
 fn read_snippets(tree: &Tree, folder: &str, problems: &mut Problems) -> Snippets {
     let names: Vec<_> = tree.below(folder).filter(|name| *name != "profile.toml").collect();
     let read = |name: &&str| tree.text(&tree::join(folder, name), problems).map(|source| ((*name).to_owned(), source));

@@ -19,7 +19,7 @@ pub struct Site {
     pub name: String,
     /// One line for people.
     pub title: String,
-    /// Where the tree is served, in order of preference; each ends in `/`.
+    /// Where the tree is served, in order of preference; each ends in `/`. Empty while nobody decided.
     pub urls: Vec<String>,
     /// The language of pages and console.
     pub language: Language,
@@ -118,7 +118,8 @@ pub fn read(source: &Arc<Source>, problems: &mut Problems) -> Option<Site> {
 fn read_urls(site: &mut Fields<'_, '_, '_>) -> Vec<String> {
     let urls = site.texts("urls");
     if urls.is_empty() {
-        site.missing("urls", "urls = [\"https://install.example.org/\"]");
+        let problem = Problem::at(&site.origin(), "the site has no address yet, so `anode publish` can not look at it from outside");
+        site.push(problem.as_warning().help("add `urls = [\"https://install.example.org/\"]`"));
     }
     let mut read = Vec::new();
     for url in urls {

@@ -1,0 +1,120 @@
+//! Which value a variable has, and which file a name means: definition < site < organisation < profile.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anode_bundle::pack::Ansible;
+use tera::{Context, Map};
+
+use super::markers::Nonce;
+use crate::diagnose::Source;
+use crate::repository::{InstallerDefinition, Located, Organisation, Profile, Repository, Setting, Snippets, Value};
+
+/// The layers of one rendering.
+#[derive(Clone, Copy)]
+pub struct Layers<'r> {
+    pub repository: &'r Repository,
+    pub definition: &'r InstallerDefinition,
+    pub organisation: Option<&'r Organisation>,
+    pub profile: &'r Profile,
+}
+
+impl<'r> Layers<'r> {
+    /// The value of a variable, from the nearest layer that sets it.
+    pub fn setting(&self, name: &str) -> Option<&'r Setting> {
+        let lower = self.repository.site.variables.get(name);
+        self.profile
+            .variables
+            .get(name)
+            .or_else(|| self.organisation.and_then(|organisation| organisation.variables.get(name)))
+            .or(lower)
+            .or_else(|| self.definition.variables.get(name).and_then(|variable| variable.default.as_ref()))
+    }
+
+    /// Where `anode show` says the value comes from.
+    pub fn settings(&self) -> BTreeMap<&'r str, &'r Setting> {
+        let names = self.definition.variables.keys();
+        names.filter_map(|name| Some((name.as_str(), self.setting(name)?))).collect()
+    }
+
+    /// The file that a name means.
+    pub fn snippet(&self, name: &str) -> Option<&'r Arc<Source>> {
+        self.snippet_layers().find_map(|snippets| snippets.get(name))
+    }
+
+    /// All names that mean a file.
+    pub fn snippet_names(&self) -> impl Iterator<Item = &'r str> {
+        self.snippet_layers().flat_map(|snippets| snippets.keys().map(String::as_str))
+    }
+
+    fn snippet_layers(&self) -> impl Iterator<Item = &'r Snippets> {
+        let organisation = self.organisation.map(|organisation| &organisation.snippets);
+        [Some(&self.profile.snippets), organisation, Some(&self.repository.snippets), Some(&self.definition.snippets)]
+            .into_iter()
+            .flatten()
+    }
+
+    /// What configures the machine; a profile's branch or commit replaces both of the site's.
+    pub fn ansible(&self) -> Option<Ansible> {
+        let (own, site) = (&self.profile.ansible, &self.repository.site.ansible);
+        if own.enabled.or(site.enabled) == Some(false) {
+            return None;
+        }
+        let text = |located: &Option<Located<String>>| located.as_ref().map(|located| located.value.clone());
+        let revision = if own.commit.is_some() || own.branch.is_some() { own } else { site };
+        Some(Ansible {
+            repository: text(&own.repository).or_else(|| text(&site.repository))?,
+            commit: text(&revision.commit),
+            branch: text(&revision.branch),
+            playbook: text(&own.playbook).or_else(|| text(&site.playbook)).unwrap_or_else(|| "site.yml".to_owned()),
+        })
+    }
+
+    /// What templates see.
+    pub fn context(&self, nonce: Nonce) -> Context {
+        let mut context = Context::new();
+        for (name, setting) in self.settings() {
+            context.insert_value(name.to_owned(), to_tera(&setting.value));
+        }
+        let text = |text: &str| tera::Value::normal_string(text);
+        let site = &self.repository.site;
+        let url = site.urls.first().map_or("", String::as_str);
+        let profile = [("id", self.profile.id.as_str()), ("title", &self.profile.title)];
+        let site = [("id", site.id.as_str()), ("name", &site.name), ("title", &site.title), ("url", url)];
+        let installer = [("id", self.definition.id.as_str()), ("title", &self.definition.title)];
+        context.insert_value("profile", table(profile.map(|(name, value)| (name, text(value)))));
+        context.insert_value("site", table(site.map(|(name, value)| (name, text(value)))));
+        context.insert_value("installer", table(installer.map(|(name, value)| (name, text(value)))));
+        context.insert_value("version", text(&self.profile.version.value));
+        context.insert_value("architecture", text(&self.profile.architecture.value));
+        let ansible = self.ansible().map(|ansible| {
+            let optional = |value: &Option<String>| value.as_deref().map_or_else(tera::Value::none, text);
+            table([
+                ("repository", text(&ansible.repository)),
+                ("playbook", text(&ansible.playbook)),
+                ("commit", optional(&ansible.commit)),
+                ("branch", optional(&ansible.branch)),
+            ])
+        });
+        context.insert_value("ansible", ansible.unwrap_or_else(tera::Value::none));
+        let prompts = self.profile.prompts.iter().enumerate();
+        let markers = prompts.map(|(number, prompt)| (prompt.value.name.as_str(), text(&nonce.marker(number))));
+        context.insert_value("prompt", table(markers));
+        context
+    }
+}
+
+fn table<'k>(entries: impl IntoIterator<Item = (&'k str, tera::Value)>) -> tera::Value {
+    let map: Map = entries.into_iter().map(|(name, value)| (name.to_owned().into(), value)).collect();
+    map.into()
+}
+
+fn to_tera(value: &Value) -> tera::Value {
+    match value {
+        Value::Text(text) => tera::Value::normal_string(text),
+        Value::Number(number) => (*number).into(),
+        Value::Switch(switch) => (*switch).into(),
+        Value::List(items) => items.iter().map(to_tera).collect::<Vec<_>>().into(),
+        Value::Map(items) => table(items.iter().map(|(name, value)| (name.as_str(), to_tera(value)))),
+    }
+}
