@@ -24,8 +24,8 @@ pub struct Site {
 pub struct Code {
     /// What a person types.
     pub text: String,
-    /// The name of its terms.
-    pub label: String,
+    /// What its terms are called: organisation and label.
+    pub name: String,
 }
 
 impl Site {
@@ -157,8 +157,8 @@ impl Site {
         let made =
             self.anode(&["code", "new"]).args(["--org", Site::ORGANISATION]).args(offers).args(more).arg("--json");
         let made = made.run().ok().json();
-        let text = |name: &str| made[name].as_str().unwrap_or_else(|| panic!("no `{name}` in {made}")).to_owned();
-        Code { text: text("code"), label: text("label") }
+        let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("not what was expected: {made}")).to_owned();
+        Code { text: text(&made["secret"]), name: text(&made["terms"]["code"]) }
     }
 
     /// `anode verify` on a folder or an address.

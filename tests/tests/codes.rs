@@ -66,7 +66,7 @@ fn a_revoked_code_is_unknown_and_the_key_of_its_pack_has_moved_on() {
         (site.code(&[Site::SERVER], &["--label", "gone"]), site.code(&[Site::SERVER], &["--label", "stays"]));
     site.release();
     let before = files(&site.current().join("objects"));
-    let _ = site.anode(&["code", "revoke"]).arg("gone").run().ok();
+    let _ = site.anode(&["code", "revoke"]).arg(&gone.name).run().ok();
     let generations =
         std::fs::read_to_string(site.repository().join("codes/generations.toml")).expect("the generations");
     assert!(generations.contains(Site::SERVER), "{generations}");
@@ -99,7 +99,7 @@ fn the_code_is_printed_once_and_lies_nowhere() {
             assert!(!text.contains(&code.text) && !text.contains(&plain), "the code lies in {name}");
         }
     }
-    let shown = site.anode(&["code", "show", &code.label]).run().ok();
+    let shown = site.anode(&["code", "show", &code.name]).run().ok();
     assert!(shown.stdout.contains(Site::SERVER) && !shown.stdout.contains(&code.text), "{shown}");
 }
 

@@ -1,0 +1,101 @@
+//! README's command blocks do what they say: each is executed, in order, in one fresh folder.
+//!
+//! A block is fenced with ```sh or ```console. In a `console` block the lines that begin with `$ ` are commands and the others are what they
+//! print, which is for readers and not compared. Every block runs in one bash of its own with `set -euo pipefail`; what a block exports or the
+//! folder it changes to, the next one finds. Only the two commands that would run this test again are left out: `ci/test` and the
+//! demonstration, which runs here from the binary that is already built.
+
+use std::fs;
+use std::time::Duration;
+
+use anode_tests::{Program, binary, source};
+
+struct Block {
+    line: usize,
+    script: String,
+}
+
+fn blocks(text: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(bool, Block)> = None;
+    for (number, line) in text.lines().enumerate() {
+        let fence = line.trim_start().strip_prefix("```");
+        match (&mut open, fence) {
+            (None, Some(kind @ ("sh" | "console"))) => {
+                open = Some((kind == "console", Block { line: number + 1, script: String::new() }));
+            }
+            (None, _) => (),
+            (Some(_), Some(_)) => blocks.extend(open.take().map(|(_, block)| block)),
+            (Some((console, block)), None) => {
+                let command =
+                    if *console { line.strip_prefix("$ ").or_else(|| line.strip_prefix("> ")) } else { Some(line) };
+                block.script.extend(command.map(|command| format!("{command}\n")));
+            }
+        }
+    }
+    assert!(open.is_none(), "a block of README.md is not closed");
+    blocks
+}
+
+/// What would run this test inside itself.
+fn ours(script: &str) -> String {
+    let replace = |line: &str| match line.trim() {
+        "ci/test" => ":".to_owned(),
+        "cargo run --release -- demo" => "anode demo".to_owned(),
+        _ => line.to_owned(),
+    };
+    script.lines().map(|line| replace(line) + "\n").collect()
+}
+
+#[test]
+fn every_command_block_of_readme_works_as_written() {
+    let text = fs::read_to_string(source().join("README.md")).expect("README.md");
+    let blocks = blocks(&text);
+    assert!(blocks.len() >= 3, "README.md has {} command blocks", blocks.len());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let state = folder.path().join("state");
+    let home = folder.path().join("home");
+    fs::create_dir_all(folder.path().join("work")).expect("a folder");
+    fs::create_dir_all(&home).expect("a folder");
+    fs::write(&state, format!("cd '{}'\n", folder.path().join("work").display())).expect("the state");
+    let mut servers = Servers(Vec::new());
+    for block in blocks {
+        assert!(!block.script.trim_start().starts_with("# not run"), "line {}: a block that is not run", block.line);
+        let script = format!(
+            "set -euo pipefail\nsource '{state}'\n{}\n{{ export -p; printf 'cd %q\\n' \"$PWD\"; }} >'{state}'\n",
+            ours(&block.script),
+            state = state.display()
+        );
+        let program = Program::new("bash").args(["-c", &script]).env("HOME", &home).env("ANODE_SOURCE", source());
+        // A server that a block leaves running must not hold our pipes open for ever.
+        let output = program.env("ANODE_BIN", binary("anode")).limit(Duration::from_secs(300)).run();
+        servers.collect(folder.path());
+        assert_eq!(output.exit, Some(0), "README.md, block at line {}:\n{}\n{output}", block.line, block.script);
+    }
+}
+
+/// Servers that README starts write their process ids into the fresh folder, as `*.pid`; they end with the test.
+struct Servers(Vec<String>);
+
+impl Servers {
+    fn collect(&mut self, folder: &std::path::Path) {
+        let found = Program::new("find").arg(folder).args(["-name", "*.pid", "-exec", "cat", "{}", "+"]).run().stdout;
+        self.0 = found.split_whitespace().map(str::to_owned).collect();
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for id in &self.0 {
+            let _ = Program::new("kill").arg(id).run();
+        }
+    }
+}
+
+#[test]
+fn commands_are_told_from_what_they_print() {
+    let found = blocks("text\n```console\n$ a \\\n> b\nprinted\n$ c\n```\n```rust\nno\n```\n```sh\nd\n```\n");
+    let scripts: Vec<_> = found.iter().map(|block| block.script.as_str()).collect();
+    assert_eq!(scripts, ["a \\\nb\nc\n", "d\n"]);
+    assert_eq!(ours("ci/test\ncargo run --release -- demo\nci/test --x\n"), ":\nanode demo\nci/test --x\n");
+}
