@@ -18,8 +18,10 @@ use crate::signature::{ListedKey, is_strict_key};
 
 /// The largest root in bytes.
 pub const ROOT_LIMIT: u64 = 64 << 10;
-/// The largest `timestamp.signed` in bytes: body and signature.
-pub const TIMESTAMP_LIMIT: u64 = (4 << 10) + crate::signature::LIMIT;
+/// The largest timestamp in bytes, without its signature.
+pub const TIMESTAMP_BODY_LIMIT: u64 = 4 << 10;
+/// The largest `timestamp.signed` in bytes: signature and body.
+pub const TIMESTAMP_LIMIT: u64 = crate::signature::LIMIT + TIMESTAMP_BODY_LIMIT;
 /// The largest release in bytes.
 pub const RELEASE_LIMIT: u64 = 8 << 10;
 

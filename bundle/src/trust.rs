@@ -5,14 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::document::{Document, Release, Role, Root, Timestamp};
+use crate::document::{Document, Release, Role, Root, TIMESTAMP_BODY_LIMIT, Timestamp};
 use crate::error::Refusal;
 use crate::moment::Moment;
-use crate::name::{KeyId, SiteId};
+use crate::name::KeyId;
 use crate::signature::{SignatureFile, comment, split_signed};
-
-/// At most this many signature files are read for one root.
-pub const SIGNATURES_LIMIT: usize = 16;
 
 const TEN_YEARS: u64 = 3653 * 86_400;
 
@@ -61,7 +58,9 @@ impl Trust {
     pub fn start(shipped: &[u8], signatures: SignatureSource<'_>, clock: Clock) -> Result<Trust, Refusal> {
         let root = Root::parse(shipped)?;
         let mut carried = BTreeMap::new();
-        meet_threshold(&root.roles.root, &root, shipped, &mut carried, signatures)?;
+        let what = format!("root {}", root.version);
+        meet_threshold(&root.roles.root, &what, shipped, &mut carried, signatures)?;
+        check_comments(&what, &carried, &root)?;
         let build = clock.build.unwrap_or(root.issued);
         let newest = root.issued;
         Ok(Trust { root, rtc: clock.rtc, build, newest })
@@ -73,18 +72,16 @@ impl Trust {
     /// As [`Trust::start`]; nothing changes then.
     pub fn step(&mut self, body: &[u8], signatures: SignatureSource<'_>) -> Result<RootStep, Refusal> {
         let wanted = self.root.version + 1;
+        let what = format!("root {wanted}");
         let mut carried = BTreeMap::new();
         // The old keys vouch for the bytes before a single one of them is parsed.
-        let claimed = Claim { kind: Root::KIND, version: wanted, site: &self.root.site };
-        meet_claim(&self.root.roles.root, &claimed, body, &mut carried, signatures)?;
+        meet_threshold(&self.root.roles.root, &what, body, &mut carried, signatures)?;
         let next = Root::parse(body)?;
+        meet_threshold(&next.roles.root, &what, body, &mut carried, signatures)?;
+        check_comments(&what, &carried, &next)?;
         if next.site != self.root.site || next.version != wanted {
-            return Err(Refusal::wrong(
-                &format!("root {wanted}"),
-                format!("it is root {} of the site {}", next.version, next.site),
-            ));
+            return Err(Refusal::wrong(&what, format!("it is root {} of the site {}", next.version, next.site)));
         }
-        meet_threshold(&next.roles.root, &next, body, &mut carried, signatures)?;
         self.newest = self.newest.max(next.issued);
         self.root = next;
         Ok(RootStep { version: wanted, signatures: carried })
@@ -97,6 +94,9 @@ impl Trust {
     pub fn timestamp(&mut self, signed: &[u8]) -> Result<Verified<Timestamp>, Refusal> {
         let (signature, body) = split_signed(signed)
             .ok_or_else(|| Refusal::signature(Timestamp::KIND, "the signature file does not have four lines"))?;
+        if body.len() as u64 > TIMESTAMP_BODY_LIMIT {
+            return Err(Refusal::length(Timestamp::KIND, TIMESTAMP_BODY_LIMIT, body.len() as u64));
+        }
         let verified = verify::<Timestamp>(&self.root, &self.root.roles.timestamp, signature, body)?;
         self.not_from_the_future_root(Timestamp::KIND, verified.document.root)?;
         self.newest = self.newest.max(verified.document.issued);
@@ -178,54 +178,34 @@ impl Trust {
     }
 }
 
-/// What a trusted comment must say.
-struct Claim<'a> {
-    kind: &'static str,
-    version: u64,
-    site: &'a SiteId,
-}
-
+/// Asks for the signatures of a role's keys in their order until its threshold is met. A missing one counts nothing; a wrong one is a refusal.
+/// A role has at most 8 keys, so for the old and the new side of a root at most 16 signatures are asked for.
 fn meet_threshold(
     role: &Role,
-    root: &Root,
+    what: &str,
     body: &[u8],
     carried: &mut BTreeMap<KeyId, Vec<u8>>,
     signatures: SignatureSource<'_>,
 ) -> Result<(), Refusal> {
-    meet_claim(role, &Claim { kind: Root::KIND, version: root.version, site: &root.site }, body, carried, signatures)
-}
-
-/// Asks for the signatures of a role's keys in their order until its threshold is met. A missing one counts nothing; a wrong one is a refusal.
-fn meet_claim(
-    role: &Role,
-    claim: &Claim<'_>,
-    body: &[u8],
-    carried: &mut BTreeMap<KeyId, Vec<u8>>,
-    signatures: SignatureSource<'_>,
-) -> Result<(), Refusal> {
-    let what = format!("{} {}", claim.kind, claim.version);
     let mut found = 0;
     for listed in &role.keys {
         if found as u64 >= role.threshold {
             break;
         }
         if !carried.contains_key(&listed.id)
-            && carried.len() < SIGNATURES_LIMIT
             && let Some(file) = signatures(listed.id)?
         {
             carried.insert(listed.id, file);
         }
         let Some(bytes) = carried.get(&listed.id) else { continue };
-        let file = read_signature(&what, bytes)?;
-        if !file.verifies(listed, body) {
-            return Err(Refusal::signature(&what, format!("the signature of key {} does not verify", listed.id)));
+        if !read_signature(what, bytes)?.verifies(listed, body) {
+            return Err(Refusal::signature(what, format!("the signature of key {} does not verify", listed.id)));
         }
-        check_comment(&what, &file, claim)?;
         found += 1;
     }
     if (found as u64) < role.threshold {
         let wanted = usize::try_from(role.threshold).unwrap_or(usize::MAX);
-        return Err(Refusal::BelowThreshold { document: what, found, wanted });
+        return Err(Refusal::BelowThreshold { document: what.to_owned(), found, wanted });
     }
     Ok(())
 }
@@ -247,7 +227,7 @@ fn verify<D: Document>(root: &Root, role: &Role, signature: &[u8], body: &[u8]) 
             format!("it belongs to the site {}, not to {}", document.site(), root.site),
         ));
     }
-    check_comment(D::KIND, &file, &Claim { kind: D::KIND, version: document.version(), site: &root.site })?;
+    check_comment(D::KIND, &file, &document)?;
     Ok(Verified { document, key: listed.id })
 }
 
@@ -255,8 +235,13 @@ fn read_signature(what: &str, bytes: &[u8]) -> Result<SignatureFile, Refusal> {
     SignatureFile::parse(bytes).map_err(|problem| Refusal::signature(what, format!("the signature file {problem}")))
 }
 
-fn check_comment(what: &str, file: &SignatureFile, claim: &Claim<'_>) -> Result<(), Refusal> {
-    let wanted = comment(claim.kind, claim.version, claim.site);
+fn check_comments(what: &str, carried: &BTreeMap<KeyId, Vec<u8>>, root: &Root) -> Result<(), Refusal> {
+    carried.values().try_for_each(|bytes| check_comment(what, &read_signature(what, bytes)?, root))
+}
+
+/// The trusted comment must say what the body says.
+fn check_comment<D: Document>(what: &str, file: &SignatureFile, document: &D) -> Result<(), Refusal> {
+    let wanted = comment(D::KIND, document.version(), document.site());
     if file.comment == wanted {
         return Ok(());
     }
