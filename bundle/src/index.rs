@@ -136,6 +136,8 @@ pub fn read(node: &[u8], depth: u8, key: &[u8; 32]) -> Result<Node, Refusal> {
     }
     let count = usize::from(u16::from_be_bytes([c0, c1]));
     match kind {
+        // Where no key is, the parent has no child.
+        1 if count == 0 && depth > 0 => Err(broken("an empty leaf below the root")),
         1 => read_leaf(body, count, depth, key).map_err(broken),
         0 => read_inner(body, count, depth).map_err(broken),
         _ => Err(broken("another kind")),
@@ -313,6 +315,8 @@ mod tests {
                 assert!(refused(&changed, 0), "byte {at}");
             }
         }
+        assert!(!refused(&header(1, 0, 0), 0));
+        assert!(refused(&header(1, 1, 0), 1), "an empty leaf below the root");
         let mut swapped = leaf.clone();
         swapped[HEADER..].rotate_left(ENTRY);
         assert!(refused(&swapped, 0));
