@@ -98,6 +98,7 @@ pub struct Snapshot {
     pub offline: bool,
     expired_offline: bool,
     origin: Origin,
+    delivered: bool,
 }
 
 /// A timestamp that verifies, and where it came from.
@@ -105,6 +106,14 @@ struct Candidate {
     timestamp: Verified<Timestamp>,
     signed: Vec<u8>,
     origin: Origin,
+    /// A mirror has it, wherever it was found first.
+    delivered: bool,
+}
+
+impl Candidate {
+    fn body(&self) -> Option<&[u8]> {
+        signature::split_signed(&self.signed).map(|(_, body)| body)
+    }
 }
 
 /// A verified release as it was received.
@@ -121,8 +130,9 @@ pub struct Client<'a> {
     state: State<'a>,
     candidates: Vec<Candidate>,
     mirror_delivered: bool,
+    /// The highest timestamp that this run committed.
+    committed: u64,
     snapshot: Option<Snapshot>,
-    derived: Vec<Derived>,
 }
 
 impl<'a> Client<'a> {
@@ -145,8 +155,8 @@ impl<'a> Client<'a> {
             state: State::new(state),
             candidates: Vec::new(),
             mirror_delivered: false,
+            committed: 0,
             snapshot: None,
-            derived: Vec::new(),
         })
     }
 
@@ -180,21 +190,31 @@ impl<'a> Client<'a> {
     /// If no source gives a valid tree: the first of the order in format, section 3.
     pub fn refresh(&mut self) -> Result<Snapshot, Refusal> {
         self.walk_roots()?;
-        self.sources.add_mirrors(&self.trust.root().policy.mirrors.clone());
+        self.candidates.clear();
+        self.mirror_delivered = false;
         self.state.verify(&mut self.trust, &mut |warning| self.sources.warn(warning));
         self.collect_timestamps();
-        self.trust.check_expiry(self.trust.root())?;
+        if let Err(refusal) = self.trust.check_expiry(self.trust.root()) {
+            self.sources.note(refusal);
+            return Err(self.sources.worst());
+        }
         self.take_best_candidate()
     }
 
     /// Takes every newer root, each exactly one version higher and signed by both sides (TUF 5.3).
     fn walk_roots(&mut self) -> Result<(), Refusal> {
-        for _ in 0..ROOT_STEPS {
+        for taken in 0.. {
+            self.sources.follow_policy(&self.trust.root().policy.mirrors);
             let next = self.trust.root().version + 1;
-            if self.state.root(&mut self.trust, next) {
-                continue;
+            let kept = self.state.root(&mut self.trust, next);
+            let brought = if kept { None } else { self.sources.root(&mut self.trust, next) };
+            if !kept && brought.is_none() {
+                break;
             }
-            let Some((body, step)) = self.sources.root(&mut self.trust, next)? else { return Ok(()) };
+            if taken == ROOT_STEPS {
+                return Err(Refusal::wrong("root", format!("there are more than {ROOT_STEPS} new roots")));
+            }
+            let Some((body, step)) = brought else { continue };
             // A root is kept at once: even an expired one shows the way to its successor.
             if let Err(problem) = self.state.keep_root(&body, &step) {
                 self.sources.warn(problem);
@@ -202,7 +222,7 @@ impl<'a> Client<'a> {
             self.sources.cache_root(&body, &step);
             self.sources.tell(Event::Root { version: step.version });
         }
-        Err(Refusal::wrong("root", format!("there are more than {ROOT_STEPS} new roots in one run")))
+        Ok(())
     }
 
     /// Asks for timestamps until one is fresh; own copies take part. The highest version wins, never the place.
@@ -210,7 +230,7 @@ impl<'a> Client<'a> {
         let kept = self.state.timestamps().into_iter().map(|signed| (signed, Origin::State));
         for (signed, origin) in kept.chain(self.sources.cached(tree::TIMESTAMP, TIMESTAMP_LIMIT)) {
             match self.trust.timestamp(&signed) {
-                Ok(timestamp) => self.add_candidate(Candidate { timestamp, signed, origin }),
+                Ok(timestamp) => self.add_candidate(Candidate { timestamp, signed, origin, delivered: false }),
                 // A cache of another site or time is no help and no harm.
                 Err(refusal) => self.sources.warn(format!("{origin}: {refusal}")),
             }
@@ -220,8 +240,21 @@ impl<'a> Client<'a> {
                 break;
             }
         }
-        // Own copies come first, so that of two with one version the own one stays.
+        self.sort_candidates();
+    }
+
+    fn sort_candidates(&mut self) {
         self.candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.timestamp.document.version));
+    }
+
+    /// Asks the mirrors that were spared because another one was fresh.
+    fn ask_other_mirrors(&mut self) {
+        for mirror in self.sources.mirrors() {
+            if !self.sources.was_asked(mirror) {
+                self.ask_mirror(mirror);
+            }
+        }
+        self.sort_candidates();
     }
 
     /// Asks one mirror for its timestamp; true if it is so fresh that no other has to be asked.
@@ -238,7 +271,7 @@ impl<'a> Client<'a> {
             Ok(timestamp) => {
                 let age = self.trust.now().since(timestamp.document.issued);
                 self.mirror_delivered = true;
-                self.add_candidate(Candidate { timestamp, signed, origin });
+                self.add_candidate(Candidate { timestamp, signed, origin, delivered: true });
                 age < FRESH && !self.trust.clock_is_dead()
             }
             Err(refusal) => {
@@ -248,11 +281,12 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Own copies are added first, so that of two with one version the own one stays.
     fn add_candidate(&mut self, new: Candidate) {
         let version = new.timestamp.document.version;
-        match self.candidates.iter().find(|known| known.timestamp.document.version == version) {
+        match self.candidates.iter_mut().find(|known| known.timestamp.document.version == version) {
             None => self.candidates.push(new),
-            Some(known) if known.timestamp.document == new.timestamp.document => (),
+            Some(known) if known.body() == new.body() => known.delivered |= new.delivered,
             Some(known) => {
                 let warning = format!(
                     "{} has another timestamp {version} than {}; keeping the own one",
@@ -273,19 +307,23 @@ impl<'a> Client<'a> {
                     self.snapshot = Some(snapshot.clone());
                     return Ok(snapshot);
                 }
-                Err(refusal) => self.drop_candidate(candidate.timestamp.document.version, candidate.origin, refusal),
+                Err(refusal) => {
+                    let version = candidate.timestamp.document.version;
+                    self.drop_candidate(version, candidate.origin, candidate.delivered, refusal);
+                }
             }
         }
         self.snapshot = None;
         Err(self.sources.worst())
     }
 
-    /// An own copy that is not usable never decides the exit code, unless there is nothing but own copies.
-    fn drop_candidate(&mut self, version: u64, origin: Origin, refusal: Refusal) {
+    /// What no mirror delivered never decides the exit code, unless there are no mirrors. The next best may lie on a mirror that was not asked yet.
+    fn drop_candidate(&mut self, version: u64, origin: Origin, delivered: bool, refusal: Refusal) {
         self.sources.warn(format!("timestamp {version} of {} is not usable: {refusal}", self.sources.name(origin)));
-        if matches!(origin, Origin::Mirror(_)) || !self.sources.has_mirrors() {
+        if delivered || !self.sources.has_mirrors() {
             self.sources.note(refusal);
         }
+        self.ask_other_mirrors();
     }
 
     /// Timestamp → release, with floors and lifetimes (TUF 5.4.3, 5.4.4, 5.5).
@@ -324,6 +362,7 @@ impl<'a> Client<'a> {
             offline,
             expired_offline,
             origin: candidate.origin,
+            delivered: candidate.delivered,
         })
     }
 
@@ -351,8 +390,13 @@ impl<'a> Client<'a> {
         self.sources.pair(&paths, candidate.origin.mirror(), now, &mut accept)
     }
 
-    /// Keeps timestamp and release as a pair, after both were verified.
+    /// Keeps timestamp and release as a pair, after both were verified. What a run falls back to never replaces something newer.
     fn commit(&mut self, candidate: &Candidate, files: &ReleaseFiles) {
+        let version = candidate.timestamp.document.version;
+        if version < self.committed {
+            return;
+        }
+        self.committed = version;
         if candidate.origin != Origin::State {
             let signed_release = [&files.signature[..], &files.body[..]].concat();
             if let Err(problem) = self.state.keep_pair(&self.trust, &candidate.signed, &signed_release) {
@@ -375,14 +419,12 @@ impl<'a> Client<'a> {
             None => self.refresh()?,
         };
         self.check_secret_kind(secret)?;
-        if self.derived.is_empty() {
-            self.sources.tell(Event::Deriving);
-            let root = self.trust.root();
-            self.derived =
-                root.policy.kdf.iter().map(|kdf| derive(secret, &root.site, kdf)).collect::<Result<_, _>>()?;
-        }
+        self.sources.tell(Event::Deriving);
+        let root = self.trust.root();
+        let derived: Vec<_> =
+            root.policy.kdf.iter().map(|kdf| derive(secret, &root.site, kdf)).collect::<Result<_, _>>()?;
         loop {
-            match self.look_up_code(&snapshot) {
+            match self.look_up_code(&snapshot, &derived) {
                 Ok(Some(activation)) => {
                     if activation.online && snapshot.expired_offline {
                         return Err(Refusal::Unreachable(
@@ -406,7 +448,7 @@ impl<'a> Client<'a> {
                 Err(refusal @ (Refusal::UnsealFailed { .. } | Refusal::TooNew { .. })) => return Err(refusal),
                 // The index path of this candidate can not be had: the next best may be complete.
                 Err(refusal) => {
-                    self.drop_candidate(snapshot.timestamp.version, snapshot.origin, refusal);
+                    self.drop_candidate(snapshot.timestamp.version, snapshot.origin, snapshot.delivered, refusal);
                     snapshot = self.take_best_candidate()?;
                 }
             }
@@ -430,11 +472,8 @@ impl<'a> Client<'a> {
     }
 
     /// The activation of the first derivation that has one; `None` if all are absent.
-    fn look_up_code(&mut self, snapshot: &Snapshot) -> Result<Option<Activation>, Refusal> {
-        let derived = std::mem::take(&mut self.derived);
-        let result = derived.iter().find_map(|keys| self.look_up(snapshot, keys).transpose()).transpose();
-        self.derived = derived;
-        result
+    fn look_up_code(&mut self, snapshot: &Snapshot, derived: &[Derived]) -> Result<Option<Activation>, Refusal> {
+        derived.iter().find_map(|keys| self.look_up(snapshot, keys).transpose()).transpose()
     }
 
     fn look_up(&mut self, snapshot: &Snapshot, keys: &Derived) -> Result<Option<Activation>, Refusal> {
@@ -449,12 +488,7 @@ impl<'a> Client<'a> {
 
     /// Before "no such code" every other mirror is asked for a newer timestamp.
     fn newer_elsewhere(&mut self, snapshot: &Snapshot) -> Option<Snapshot> {
-        for mirror in self.sources.mirrors() {
-            if !self.sources.was_asked(mirror) {
-                self.ask_mirror(mirror);
-            }
-        }
-        self.candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.timestamp.document.version));
+        self.ask_other_mirrors();
         self.candidates.retain(|candidate| candidate.timestamp.document.version > snapshot.timestamp.version);
         let newer = self.take_best_candidate().ok();
         if newer.is_none() {

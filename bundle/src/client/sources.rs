@@ -45,8 +45,24 @@ impl fmt::Display for Origin {
 
 struct Mirror {
     base: String,
+    /// Named by the medium, not by a root's policy.
+    given: bool,
     down: bool,
     asked: bool,
+}
+
+impl Mirror {
+    fn given(base: &str) -> Mirror {
+        Mirror { base: base.to_owned(), given: true, down: false, asked: false }
+    }
+
+    fn of_policy(base: &str) -> Mirror {
+        Mirror { given: false, ..Mirror::given(base) }
+    }
+}
+
+fn base(url: &str) -> &str {
+    url.trim_end_matches('/')
 }
 
 pub(super) struct Sources<'a> {
@@ -65,15 +81,22 @@ impl<'a> Sources<'a> {
         observer: &'a mut dyn FnMut(Event),
     ) -> Sources<'a> {
         let mut sources = Sources { mirrors: Vec::new(), transport, cache, observer, failures: Vec::new() };
-        sources.add_mirrors(&mirrors);
+        sources.add_mirrors(&mirrors, Mirror::given);
         sources
     }
 
-    pub fn add_mirrors(&mut self, urls: &[String]) {
-        for url in urls {
-            let base = url.trim_end_matches('/');
-            if !self.mirrors.iter().any(|mirror| mirror.base == base) {
-                self.mirrors.push(Mirror { base: base.to_owned(), down: false, asked: false });
+    /// Takes the mirrors of a root's policy in the place of those of the root before, after the mirrors that the medium names.
+    ///
+    /// Only between roots: mirrors are named by their place, and no candidate names one yet.
+    pub fn follow_policy(&mut self, urls: &[String]) {
+        self.mirrors.retain(|mirror| mirror.given || urls.iter().any(|url| base(url) == mirror.base));
+        self.add_mirrors(urls, Mirror::of_policy);
+    }
+
+    fn add_mirrors(&mut self, urls: &[String], new: fn(&str) -> Mirror) {
+        for url in urls.iter().map(|url| base(url)) {
+            if !self.mirrors.iter().any(|mirror| mirror.base == url) {
+                self.mirrors.push(new(url));
             }
         }
     }
@@ -116,27 +139,9 @@ impl<'a> Sources<'a> {
         self.note(refusal);
     }
 
-    /// The failure that decides the exit code (format, section 3).
+    /// The failure that decides the exit code of a run.
     pub fn worst(&self) -> Refusal {
-        const ORDER: [ExitCode; 11] = [
-            ExitCode::SignatureInvalid,
-            ExitCode::WrongDocument,
-            ExitCode::Integrity,
-            ExitCode::Rollback,
-            ExitCode::TooNew,
-            ExitCode::Clock,
-            ExitCode::MetadataExpired,
-            ExitCode::Tls,
-            ExitCode::NotASite,
-            ExitCode::TooSlow,
-            ExitCode::Unreachable,
-        ];
-        let named = ORDER.iter().find_map(|exit| self.failures.iter().find(|failure| failure.exit() == *exit));
-        // Anything else (a pack that does not open) is more specific than "nothing answered".
-        let other = self.failures.iter().find(|failure| !ORDER.contains(&failure.exit()));
-        named
-            .or(other)
-            .cloned()
+        gravest(&self.failures)
             .unwrap_or_else(|| Refusal::Unreachable("there is no mirror to ask, and no usable copy".to_owned()))
     }
 
@@ -163,21 +168,16 @@ impl<'a> Sources<'a> {
         self.cache.as_mut()?.read(path, limit).map(|bytes| (bytes, Origin::Cache))
     }
 
-    /// The next root from the first source that has a valid one. `None`: every mirror that answered says that there is none.
+    /// The next root from the first source that has a valid one. `None`: no mirror that answered has one, and the cache has none either.
     ///
-    /// A mirror that serves a wrong one is reported and not asked again: it can not stop a run that another mirror can serve.
-    pub fn root(&mut self, trust: &mut Trust, version: u64) -> Result<Option<(Vec<u8>, RootStep)>, Refusal> {
+    /// A mirror that serves a wrong one is reported and not asked again: it can not stop a run that another source can serve.
+    pub fn root(&mut self, trust: &mut Trust, version: u64) -> Option<(Vec<u8>, RootStep)> {
         let path = tree::root(version);
-        let mut refused = None;
-        let mut absent = false;
-        for mirror in self.mirrors().filter(|mirror| !self.is_down(*mirror)).collect::<Vec<_>>() {
-            let now = trust.now();
+        let now = trust.now();
+        for mirror in self.order(None) {
             let body = match self.get(mirror, &path, ROOT_LIMIT, now) {
                 Ok(body) => body,
-                Err(FetchError::Absent(_)) => {
-                    absent = true;
-                    continue;
-                }
+                Err(FetchError::Absent(_)) => continue,
                 Err(error) => {
                     self.fail(mirror, error.refusal());
                     continue;
@@ -194,26 +194,23 @@ impl<'a> Sources<'a> {
                 Err(error) => Err(error.refusal()),
             });
             match step {
-                Ok(step) => return Ok(Some((body, step))),
+                Ok(step) => return Some((body, step)),
                 Err(refusal) => {
-                    self.fail(mirror, refusal.clone());
+                    self.fail(mirror, refusal);
                     entry_down(&mut self.mirrors, mirror);
-                    refused.get_or_insert(refusal);
                 }
             }
         }
-        if let Some((body, _)) = self.cached(&path, ROOT_LIMIT) {
-            let step = trust.step(&body, &mut |key| {
-                Ok(self.cached(&tree::root_signature(version, key), signature::LIMIT).map(|(file, _)| file))
-            });
-            match step {
-                Ok(step) => return Ok(Some((body, step))),
-                Err(refusal) => self.warn(format!("cache: {refusal}")),
+        let (body, _) = self.cached(&path, ROOT_LIMIT)?;
+        let step = trust.step(&body, &mut |key| {
+            Ok(self.cached(&tree::root_signature(version, key), signature::LIMIT).map(|(file, _)| file))
+        });
+        match step {
+            Ok(step) => Some((body, step)),
+            Err(refusal) => {
+                self.warn(format!("cache: {refusal}"));
+                None
             }
-        }
-        match refused {
-            Some(refusal) if !absent => Err(refusal),
-            _ => Ok(None),
         }
     }
 
@@ -260,12 +257,15 @@ impl<'a> Sources<'a> {
             let fetched = self
                 .get(mirror, body_path, *body_limit, now)
                 .and_then(|body| Ok((body, self.get(mirror, signature_path, *signature_limit, now)?)));
-            match fetched.map_err(|error| error.refusal()).and_then(|(body, signature)| accept(body, signature)) {
+            match fetched.map_err(|error| lacking(&error)).and_then(|(body, signature)| accept(body, signature)) {
                 Ok(accepted) => return Ok(accepted),
-                Err(refusal) => failures.push(refusal),
+                Err(refusal) => {
+                    self.warn(format!("{}: {refusal}", self.name(Origin::Mirror(mirror))));
+                    failures.push(refusal);
+                }
             }
         }
-        Err(worst_of(failures, body_path))
+        Err(nowhere(&failures, body_path))
     }
 
     /// An object by its hash, from the cache or any mirror.
@@ -288,7 +288,7 @@ impl<'a> Sources<'a> {
         let what = format!("{what} (`{path}`)");
         let mut failures = Vec::new();
         for mirror in self.order(first) {
-            let result = self.get(mirror, &path, limit, now).map_err(|error| error.refusal()).and_then(|bytes| {
+            let result = self.get(mirror, &path, limit, now).map_err(|error| lacking(&error)).and_then(|bytes| {
                 check_bytes(&what, &bytes, length, hash)?;
                 Ok(bytes)
             });
@@ -303,7 +303,7 @@ impl<'a> Sources<'a> {
                 }
             }
         }
-        Err(worst_of(failures, &what))
+        Err(nowhere(&failures, &what))
     }
 
     /// Verified bytes only.
@@ -342,15 +342,40 @@ fn entry_down(mirrors: &mut [Mirror], mirror: usize) {
     }
 }
 
-/// What to say when every source of one file failed: an object that all mirrors lack is a mirror problem, not "no site here".
-fn worst_of(failures: Vec<Refusal>, what: &str) -> Refusal {
-    let delivered = failures.iter().find(|failure| !matches!(failure, Refusal::NotASite(_) | Refusal::Unreachable(_)));
-    delivered.cloned().unwrap_or_else(|| match failures.into_iter().next() {
-        Some(Refusal::NotASite(text) | Refusal::Unreachable(text)) => {
-            Refusal::Unreachable(format!("{what} is nowhere to be had: {text}"))
-        }
-        _ => Refusal::Unreachable(format!(
+/// That a mirror lacks a file which a verified document names is an incomplete mirror, not "no site here".
+fn lacking(error: &FetchError) -> Refusal {
+    match error {
+        FetchError::Absent(text) => Refusal::Unreachable(text.clone()),
+        other => other.refusal(),
+    }
+}
+
+/// What to say when every source of one file failed.
+fn nowhere(failures: &[Refusal], what: &str) -> Refusal {
+    match gravest(failures) {
+        Some(Refusal::Unreachable(text)) => Refusal::Unreachable(format!("{what} is nowhere to be had: {text}")),
+        Some(refusal) => refusal,
+        None => Refusal::Unreachable(format!(
             "{what} is nowhere to be had: no mirror answers and the cache does not have it"
         )),
-    })
+    }
+}
+
+/// Of several failures the one that decides the exit code (format, section 3).
+fn gravest(failures: &[Refusal]) -> Option<Refusal> {
+    const ORDER: [ExitCode; 11] = [
+        ExitCode::SignatureInvalid,
+        ExitCode::WrongDocument,
+        ExitCode::Integrity,
+        ExitCode::Rollback,
+        ExitCode::TooNew,
+        ExitCode::Clock,
+        ExitCode::MetadataExpired,
+        ExitCode::Tls,
+        ExitCode::NotASite,
+        ExitCode::TooSlow,
+        ExitCode::Unreachable,
+    ];
+    let rank = |failure: &&Refusal| ORDER.iter().position(|exit| *exit == failure.exit()).unwrap_or(ORDER.len());
+    failures.iter().min_by_key(rank).cloned()
 }

@@ -48,6 +48,7 @@ impl<'a> State<'a> {
     /// Verifies every kept pair under the newest root and computes the floors. What does not verify is dropped.
     pub fn verify(&mut self, trust: &mut Trust, warn: &mut dyn FnMut(String)) {
         let Some(store) = self.store.as_mut() else { return };
+        self.pairs.clear();
         for name in store.list(FOLDER) {
             let path = format!("{FOLDER}/{name}");
             let Some(pair) = store.read(&path, PAIR_LIMIT).and_then(|bytes| Pair::decode(&bytes)) else { continue };
