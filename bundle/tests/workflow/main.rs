@@ -1,0 +1,12 @@
+//! The client's workflow against a simulated publisher, network and disk: what it asks for, what it accepts, what it keeps, and how it ends.
+
+mod clock;
+mod codes;
+mod hostile;
+mod mirrors;
+mod publisher;
+mod requests;
+mod rollback;
+mod roots;
+mod simulator;
+mod storage;
