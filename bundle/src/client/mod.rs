@@ -3,22 +3,17 @@
 //! Read [`Client::refresh`] and [`Client::activate`] top down: they are the specification's steps in its order. Where bytes come from is decided in
 //! `sources`, what the medium keeps in `state`, and who may sign what in [`crate::trust`].
 
+mod activate;
 mod source;
 mod sources;
 mod state;
 
 use std::collections::BTreeMap;
 
-use crate::activation::{Activation, Offer};
-use crate::code::{BadCode, Machine, Secret};
-use crate::derive::{Derived, derive};
-use crate::document::{Document, MapRoot, MapStart, RELEASE_LIMIT, Release, Root, TIMESTAMP_LIMIT, Timestamp};
+use crate::document::{RELEASE_LIMIT, Release, Root, TIMESTAMP_LIMIT, Timestamp};
 use crate::error::Refusal;
-use crate::index::{self, Entry};
 use crate::moment::Moment;
 use crate::name::{KeyId, Sha256, tree};
-use crate::pack::Contents;
-use crate::seal;
 use crate::signature;
 use crate::trust::{Clock, Trust, Verified};
 
@@ -403,151 +398,9 @@ impl<'a> Client<'a> {
                 self.sources.warn(problem);
             }
         }
-        if candidate.origin.mirror().is_some() {
+        if candidate.delivered {
             self.sources.cache_pair(&candidate.signed, files.release.version, &files.body, &files.signature);
         }
-    }
-
-    /// Code → locator → index → sealed activation → terms (TUF 5.6 and 5.7).
-    ///
-    /// # Errors
-    /// [`Refusal::CodeUnknown`] only on the authority of an unexpired timestamp that a mirror delivered; [`Refusal::CodeNotValid`],
-    /// [`Refusal::HardwareMismatch`]; and what [`Client::refresh`] can say.
-    pub fn activate(&mut self, secret: &Secret, machine: Option<&Machine>) -> Result<Activation, Refusal> {
-        let mut snapshot = match &self.snapshot {
-            Some(snapshot) => snapshot.clone(),
-            None => self.refresh()?,
-        };
-        self.check_secret_kind(secret)?;
-        self.sources.tell(Event::Deriving);
-        let root = self.trust.root();
-        let derived: Vec<_> =
-            root.policy.kdf.iter().map(|kdf| derive(secret, &root.site, kdf)).collect::<Result<_, _>>()?;
-        loop {
-            match self.look_up_code(&snapshot, &derived) {
-                Ok(Some(activation)) => {
-                    if activation.online && snapshot.expired_offline {
-                        return Err(Refusal::Unreachable(
-                            "this code can be used only while a mirror answers".to_owned(),
-                        ));
-                    }
-                    activation.check(self.trust.now(), machine)?;
-                    return Ok(activation);
-                }
-                Ok(None) => match self.newer_elsewhere(&snapshot) {
-                    Some(newer) => snapshot = newer,
-                    None if snapshot.offline => {
-                        let date = snapshot.timestamp.issued.date();
-                        return Err(Refusal::Unreachable(format!(
-                            "the copy of {date} does not know this code, and no mirror answers"
-                        )));
-                    }
-                    None => return Err(Refusal::CodeUnknown),
-                },
-                // Everything was delivered and is signed, so no other source would say anything else.
-                Err(refusal @ (Refusal::UnsealFailed { .. } | Refusal::TooNew { .. })) => return Err(refusal),
-                // The index path of this candidate can not be had: the next best may be complete.
-                Err(refusal) => {
-                    self.drop_candidate(snapshot.timestamp.version, snapshot.origin, snapshot.delivered, refusal);
-                    snapshot = self.take_best_candidate()?;
-                }
-            }
-        }
-    }
-
-    fn check_secret_kind(&self, secret: &Secret) -> Result<(), Refusal> {
-        let policy = &self.trust.root().policy;
-        match secret {
-            Secret::Code(code) if !policy.code_length.contains(&(code.symbol_count() as u64)) => {
-                Err(BadCode::ForeignLength { found: code.symbol_count() }.into())
-            }
-            Secret::Phrase(phrase) if !policy.phrases => {
-                Err(BadCode::ForeignLength { found: phrase.reveal().len() }.into())
-            }
-            Secret::Hardware(_) if !policy.hardware => {
-                Err(Refusal::CodeNotValid("is the machine's own identity, which this site does not accept".to_owned()))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The activation of the first derivation that has one; `None` if all are absent.
-    fn look_up_code(&mut self, snapshot: &Snapshot, derived: &[Derived]) -> Result<Option<Activation>, Refusal> {
-        derived.iter().find_map(|keys| self.look_up(snapshot, keys).transpose()).transpose()
-    }
-
-    fn look_up(&mut self, snapshot: &Snapshot, keys: &Derived) -> Result<Option<Activation>, Refusal> {
-        let Some(entry) = self.walk_index(snapshot, &snapshot.release.index.activations, &keys.locator.0)? else {
-            return Ok(None);
-        };
-        let object = self.object(snapshot, "the activation", &entry, seal::ACTIVATION_LIMIT)?;
-        let site = &self.trust.root().site;
-        let json = seal::open_activation(site, &keys.locator, &keys.seal, &object)?;
-        Activation::parse(&json, site, &keys.locator).map(Some)
-    }
-
-    /// Before "no such code" every other mirror is asked for a newer timestamp.
-    fn newer_elsewhere(&mut self, snapshot: &Snapshot) -> Option<Snapshot> {
-        self.ask_other_mirrors();
-        self.candidates.retain(|candidate| candidate.timestamp.document.version > snapshot.timestamp.version);
-        let newer = self.take_best_candidate().ok();
-        if newer.is_none() {
-            self.snapshot = Some(snapshot.clone());
-        }
-        newer
-    }
-
-    /// Offer → index → sealed pack → contents.
-    ///
-    /// # Errors
-    /// [`Refusal::UnsealFailed`] if the tree has no such pack or it does not open; and what a missing or wrong object can say.
-    pub fn pack(&mut self, offer: &Offer) -> Result<Contents, Refusal> {
-        let snapshot = self.snapshot.clone().ok_or_else(|| Refusal::wrong(Release::KIND, "nothing is trusted yet"))?;
-        let entry = self
-            .walk_index(&snapshot, &snapshot.release.index.packs, &offer.pack_id.0)?
-            .ok_or_else(|| Refusal::unseal("the pack", "the tree does not have it"))?;
-        let object = self.object(&snapshot, "the pack", &entry, seal::PACK_LIMIT)?;
-        let site = &self.trust.root().site;
-        let plain = seal::open_pack(site, &offer.pack_id, &offer.pack_key.0, offer.generation, &object)?;
-        Contents::decode(&plain, site, &offer.profile)
-    }
-
-    fn walk_index(&mut self, snapshot: &Snapshot, map: &MapRoot, key: &[u8; 32]) -> Result<Option<Entry>, Refusal> {
-        let mut node = match map.start()? {
-            MapStart::Inline(node) => node,
-            MapStart::Object(hash) => {
-                let node = self.node(snapshot, hash)?;
-                if node.len() <= index::INLINE_LIMIT {
-                    return Err(Refusal::length(
-                        "the root node of an index",
-                        index::INLINE_LIMIT as u64 + 1,
-                        node.len() as u64,
-                    ));
-                }
-                node
-            }
-        };
-        index::check_root(&node, map.count)?;
-        for depth in 0.. {
-            match index::step(&node, depth, key)? {
-                index::Step::Found(entry) => return Ok(Some(entry)),
-                index::Step::Absent => return Ok(None),
-                index::Step::Child(hash) => node = self.node(snapshot, hash)?,
-            }
-        }
-        Ok(None)
-    }
-
-    fn node(&mut self, snapshot: &Snapshot, hash: Sha256) -> Result<Vec<u8>, Refusal> {
-        self.sources.object("an index node", &hash, index::NODE_LIMIT, None, snapshot.origin.mirror(), self.trust.now())
-    }
-
-    fn object(&mut self, snapshot: &Snapshot, what: &str, entry: &Entry, limit: u64) -> Result<Vec<u8>, Refusal> {
-        let length = u64::from(entry.length);
-        if length > limit {
-            return Err(Refusal::length(what, limit, length));
-        }
-        self.sources.object(what, &entry.sha256, length, Some(length), snapshot.origin.mirror(), self.trust.now())
     }
 }
 

@@ -15,6 +15,7 @@ use crate::trust::{RootStep, Trust};
 
 /// Marks a cache that a run filled with what it needed; a complete copy of a tree has no such file and keeps its own timestamp.
 const PARTIAL: &str = "partial-copy";
+const PARTIAL_LIMIT: u64 = 1024;
 
 /// Where a candidate came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -326,7 +327,8 @@ impl<'a> Sources<'a> {
     /// Writes release and timestamp to a cache that a run like this one began; a complete copy keeps the timestamp that it is complete for.
     pub fn cache_pair(&mut self, signed: &[u8], version: u64, body: &[u8], signature: &[u8]) {
         let Some(cache) = self.cache.as_mut() else { return };
-        if cache.read(tree::TIMESTAMP, TIMESTAMP_LIMIT).is_some() && cache.read(PARTIAL, 64).is_none() {
+        let cached = cache.read(tree::TIMESTAMP, TIMESTAMP_LIMIT);
+        if cached.as_deref() == Some(signed) || (cached.is_some() && cache.read(PARTIAL, PARTIAL_LIMIT).is_none()) {
             return;
         }
         self.cache_file(PARTIAL, b"filled by anode-fetch with what it needed; not a complete tree\n");

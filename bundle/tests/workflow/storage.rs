@@ -195,6 +195,23 @@ fn a_partial_cache_follows_the_newest_tree_and_serves_the_codes_that_filled_it()
 }
 
 #[test]
+fn a_cache_that_is_given_to_a_medium_with_a_state_becomes_usable_alone() {
+    let publisher = Publisher::new();
+    let mut network = Network::of(&[&publisher.tree]);
+    let mut medium = Medium::new(&publisher, &["a"]);
+    medium.refresh(&mut network).unwrap();
+    medium.cache = Some(Disk::default());
+    medium.install(&mut network).unwrap();
+    // A run that brings nothing new writes nothing.
+    let filled = medium.cache.clone();
+    medium.install(&mut network).unwrap();
+    assert_eq!(medium.cache, filled);
+    medium.state = None;
+    network.cut("a");
+    medium.install(&mut network).unwrap();
+}
+
+#[test]
 fn a_newer_cache_wins_over_an_older_mirror_and_is_kept_in_the_state() {
     let mut publisher = Publisher::new();
     let old = publisher.tree.clone();
