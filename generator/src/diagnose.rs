@@ -412,7 +412,7 @@ mod tests {
     #[test]
     fn a_problem_without_a_place_names_its_file() {
         let problem = Problem::warning("a/b", "is a symlink").help("replace it by a copy");
-        assert_eq!(problem.render(Colour::Never), "warning: is a symlink\n --> a/b\n  |\nhelp: replace it by a copy");
+        assert_eq!(problem.render(Colour::Never), "warning: is a symlink\n--> a/b\n |\nhelp: replace it by a copy");
     }
 
     #[test]

@@ -82,7 +82,9 @@ impl<'r> Layers<'r> {
         let profile = [("id", self.profile.id.as_str()), ("title", &self.profile.title)];
         let site = [("id", site.id.as_str()), ("name", &site.name), ("title", &site.title), ("url", url)];
         let installer = [("id", self.definition.id.as_str()), ("title", &self.definition.title)];
-        context.insert_value("profile", table(profile.map(|(name, value)| (name, text(value)))));
+        let unattended = [("unattended", self.profile.unattended.into())];
+        let profile = profile.map(|(name, value)| (name, text(value))).into_iter().chain(unattended);
+        context.insert_value("profile", table(profile));
         context.insert_value("site", table(site.map(|(name, value)| (name, text(value)))));
         context.insert_value("installer", table(installer.map(|(name, value)| (name, text(value)))));
         context.insert_value("version", text(&self.profile.version.value));

@@ -298,7 +298,17 @@ impl<'r> Pass<'_, 'r> {
     fn inline(&mut self, template: &Located<String>, rule: Rule) -> Option<(String, Vec<Insert>)> {
         let source = Arc::new(Source { path: template.origin.source.path.clone(), text: template.value.clone() });
         let name = "manifest.toml";
-        let sources = BTreeMap::from([(name.to_owned(), source)]);
+        let inner = tags::includes(&source.text).into_iter().map(|(inner, _)| {
+            (inner, Some(Problem::at(&template.origin, format!("there is no snippet `{inner}`"))))
+        });
+        let mut sources = match templates::closure(&self.layers, inner) {
+            Ok(sources) => sources,
+            Err(problems) => {
+                self.problems.append(problems);
+                return None;
+            }
+        };
+        sources.insert(name.to_owned(), source.clone());
         let parsed: Parsed = Arc::new(Templates::parse(sources, rule, &self.layers.definition.variables));
         let outer = std::mem::take(&mut self.problems);
         let rendered = self.rendered(&parsed, name);
