@@ -71,7 +71,7 @@ pub(super) fn compile(
     warnings.append(trusted::check_keys(folder, &repository));
     let (packs, found) = render_packs(&repository, &progress).map_err(Faulty)?;
     warnings.append(found);
-    warnings.append(validate::validate(&repository, packs.rendered.values()));
+    warnings.append(validate::check_rendered(&repository, packs.rendered.values()));
     show(&warnings)?;
     let previous = previous(&mut site)?.into_iter().collect();
     let order = Order { folder, repository: &repository, site: &mut site, ring: &ring, packs: &packs, out, previous, at, progress: &progress };

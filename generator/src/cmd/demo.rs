@@ -87,7 +87,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     story.tell("made a repository of profiles, two root keys, a release key, a timestamp key")?;
 
     let codes = make_codes(&workshop)?;
-    story.tell(&format!("made {} activation codes; the repository holds their terms, not the codes", codes.len()))?;
+    story.tell(&format!("made activation codes for {} organisations; the repository holds their terms, not the codes", codes.len()))?;
 
     let built = compile(&workshop, Some(&keys), &site_folder, clock::now(), |_| Ok(None))?;
     let (files, bytes) = measure(&site_folder)?;

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{Ingredients, Object, Progress, Rendering};
 use crate::diagnose::Problems;
-use crate::render::{Rendered, organisation_matters, render};
+use crate::render::{Rendered, Renderer, organisation_matters};
 use crate::repository::{Profile, Repository};
 
 /// Which pack: a profile, and an organisation where its layer changes something.
@@ -59,12 +59,13 @@ pub fn render_packs(repository: &Repository, progress: &dyn Progress) -> Renderi
     for profile in repository.profiles.iter().filter(|profile| profile.organisation.is_some()) {
         wanted.insert((profile.id.clone(), profile.organisation.clone()), profile);
     }
+    let renderer = Renderer::new(repository)?;
     progress.begin("rendering", wanted.len());
     let results: Vec<(PackName, Rendering<Rendered>)> = wanted
         .into_par_iter()
         .map(|(name, profile)| {
             let organisation = name.1.as_ref().and_then(|id| repository.organisation(id));
-            let rendered = render(repository, profile, organisation);
+            let rendered = renderer.render(profile, organisation);
             progress.step();
             (name, rendered)
         })
