@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use super::progress::Bars;
-use super::{Place, Shown, colour, print, say, shown};
+use super::{Place, colour, print, say, shown};
 use crate::build::{Built, Order, Previous, build};
 use crate::clock;
 use crate::diagnose::{Faulty, Problems};
@@ -44,26 +44,33 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let folder = &options.place.repository;
     let at = clock::build_time(options.at)?;
     let out = options.out.clone().unwrap_or_else(|| folder.join(DEFAULT_OUT));
-    let built = compile(folder, options.place.keys.as_deref(), &out, at, |site| match &options.previous {
+    let keys = options.place.keys.as_deref();
+    let (built, warnings) = compile(folder, keys, &out, at, |site| match &options.previous {
         Some(previous) => previous_tree(previous, options.ca.as_deref(), site),
         None => Ok(None),
     })?;
+    if !warnings.is_empty() {
+        say(warnings.render(colour()).trim_end());
+    }
     let what = if built.kept { "unchanged, kept" } else { "signed" };
     say(&format!("release     {} ({what}), timestamp {}", built.release, built.timestamp));
-    say(&format!("objects     {} activations, {} packs, {} new objects", built.activations, built.packs, built.new_objects));
+    say(&format!(
+        "objects     {} activations, {} packs, {} new objects",
+        built.activations, built.packs, built.new_objects
+    ));
     say(&format!("built       in {:.1} s", begun.elapsed().as_secs_f64()));
     print(&shown(&out))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds a repository, telling what is wrong with it on the way.
+/// Builds a repository. What somebody should look at, and what does not stop the build, is handed back.
 pub(super) fn compile(
     folder: &Path,
     keys: Option<&Path>,
     out: &Path,
     at: Moment,
     previous: impl FnOnce(&mut TrustedSite) -> Result<Option<Previous>>,
-) -> Result<Built> {
+) -> Result<(Built, Problems)> {
     let (repository, mut warnings) = repository::load(folder).map_err(Faulty)?;
     let mut site = TrustedSite::with_config(folder, repository.site.clone())?;
     let ring = KeyRing::open(keys, &repository.site.id)?;
@@ -72,19 +79,22 @@ pub(super) fn compile(
     let (packs, found) = render_packs(&repository, &progress).map_err(Faulty)?;
     warnings.append(found);
     warnings.append(validate::check_rendered(&repository, packs.rendered.values()));
-    show(&warnings)?;
-    let previous = previous(&mut site)?.into_iter().collect();
-    let order = Order { folder, repository: &repository, site: &mut site, ring: &ring, packs: &packs, out, previous, at, progress: &progress };
-    build(order)
-}
-
-/// Shows problems, and turns errors among them into the end of the run.
-fn show(problems: &Problems) -> Result<()> {
-    let text = problems.render(colour());
-    if !text.is_empty() {
-        say(text.trim_end());
+    if warnings.has_errors() {
+        return Err(Faulty(warnings).into());
     }
-    if problems.has_errors() { Err(Shown.into()) } else { Ok(()) }
+    let previous = previous(&mut site)?.into_iter().collect();
+    let order = Order {
+        folder,
+        repository: &repository,
+        site: &mut site,
+        ring: &ring,
+        packs: &packs,
+        out,
+        previous,
+        at,
+        progress: &progress,
+    };
+    Ok((build(order)?, warnings))
 }
 
 fn previous_tree(previous: &str, ca: Option<&Path>, site: &mut TrustedSite) -> Result<Option<Previous>> {
@@ -96,5 +106,6 @@ fn previous_tree(previous: &str, ca: Option<&Path>, site: &mut TrustedSite) -> R
     if !folder.exists() {
         return Ok(None);
     }
-    Previous::read(&mut crate::tree::TreeFolder::new(&folder), previous, Some(&folder), site).with_context(|| format!("reading the previous tree `{previous}`"))
+    Previous::read(&mut crate::tree::TreeFolder::new(&folder), previous, Some(&folder), site)
+        .with_context(|| format!("reading the previous tree `{previous}`"))
 }

@@ -156,7 +156,11 @@ fn new(options: &New) -> Result<()> {
     ensure!(not_after > now, "the code would expire on {not_after}, before it could be used");
     let label = match &options.label {
         Some(label) => label.clone(),
-        None => Id::new(&format!("{}-{}", now.date(), data_encoding::HEXLOWER.encode(crate::keys::random::<3>()?.as_slice())))?,
+        None => Id::new(&format!(
+            "{}-{}",
+            now.date(),
+            data_encoding::HEXLOWER.encode(crate::keys::random::<3>()?.as_slice())
+        ))?,
     };
     let wanted = Wanted {
         organisation: options.org.clone(),
@@ -203,9 +207,14 @@ fn hand_out(options: &New, repository: &Repository, terms: &CodeTerms, code: &st
 }
 
 fn write_slip(file: &std::path::Path, repository: &Repository, terms: &CodeTerms, code: &str) -> Result<()> {
-    let organisation = repository.organisation(&terms.organisation).map(|organisation| organisation.title.clone()).unwrap_or_default();
-    let titles: Vec<String> =
-        terms.profiles.iter().filter_map(|id| repository.profile(id, Some(&terms.organisation))).map(|profile| profile.title.clone()).collect();
+    let organisation =
+        repository.organisation(&terms.organisation).map(|organisation| organisation.title.clone()).unwrap_or_default();
+    let titles: Vec<String> = terms
+        .profiles
+        .iter()
+        .filter_map(|id| repository.profile(id, Some(&terms.organisation)))
+        .map(|profile| profile.title.clone())
+        .collect();
     let slip = Slip {
         code,
         site: &repository.site.title,
@@ -221,8 +230,13 @@ fn write_slip(file: &std::path::Path, repository: &Repository, terms: &CodeTerms
     };
     let mut open = std::fs::OpenOptions::new();
     std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
-    let mut out = open.write(true).create_new(true).open(file).with_context(|| format!("creating the slip `{}`", file.display()))?;
-    std::io::Write::write_all(&mut out, text.as_bytes()).with_context(|| format!("writing the slip `{}`", file.display()))
+    let mut out = open
+        .write(true)
+        .create_new(true)
+        .open(file)
+        .with_context(|| format!("creating the slip `{}`", file.display()))?;
+    std::io::Write::write_all(&mut out, text.as_bytes())
+        .with_context(|| format!("writing the slip `{}`", file.display()))
 }
 
 fn origin(options: &New) -> Result<Origin> {
@@ -247,7 +261,12 @@ fn list(options: &List) -> Result<()> {
     for terms in &repository.codes {
         let profiles: Vec<&str> = terms.profiles.iter().map(Id::as_str).collect();
         let name = format!("{}/{}", terms.organisation, terms.label);
-        print(&format!("{name:<40} {:<8} until {}  {}", state(terms, now), terms.not_after.date(), profiles.join(",")))?;
+        print(&format!(
+            "{name:<40} {:<8} until {}  {}",
+            state(terms, now),
+            terms.not_after.date(),
+            profiles.join(",")
+        ))?;
     }
     Ok(())
 }
@@ -281,7 +300,13 @@ fn check(options: &Check) -> Result<()> {
     for kdf in &site.root().policy.kdf {
         let locator = derive(&secret, site.id(), kdf)?.locator;
         if let Some(terms) = repository.codes.iter().find(|terms| terms.locator == locator) {
-            print(&format!("{}/{} {}, until {}", terms.organisation, terms.label, state(terms, clock::now()), terms.not_after))?;
+            print(&format!(
+                "{}/{} {}, until {}",
+                terms.organisation,
+                terms.label,
+                state(terms, clock::now()),
+                terms.not_after
+            ))?;
             return Ok(());
         }
     }
@@ -296,13 +321,17 @@ fn open(place: &Place) -> Result<(Repository, TrustedSite)> {
 
 fn find<'r>(repository: &'r Repository, name: &str) -> Result<&'r CodeTerms> {
     let full = |terms: &CodeTerms| format!("{}/{}", terms.organisation, terms.label);
-    let found: Vec<&CodeTerms> = repository.codes.iter().filter(|terms| full(terms) == name || terms.label.as_str() == name).collect();
+    let found: Vec<&CodeTerms> =
+        repository.codes.iter().filter(|terms| full(terms) == name || terms.label.as_str() == name).collect();
     match found.as_slice() {
         [terms] => Ok(terms),
         [] => {
             let names: Vec<String> = repository.codes.iter().map(full).collect();
             let near = crate::diagnose::nearest(name, names.iter().map(String::as_str));
-            bail!("there is no code `{name}`{}", near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default())
+            bail!(
+                "there is no code `{name}`{}",
+                near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+            )
         }
         _ => bail!("several organisations have a code `{name}`; write ORG/LABEL"),
     }

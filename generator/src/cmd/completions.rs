@@ -32,7 +32,8 @@ pub(super) fn completions(options: &Completions) -> Result<ExitCode> {
 
 pub(super) fn man(options: &Man) -> Result<ExitCode> {
     fs::create_dir_all(&options.dir).with_context(|| format!("creating `{}`", options.dir.display()))?;
-    clap_mangen::generate_to(Cli::command(), &options.dir).with_context(|| format!("writing to `{}`", options.dir.display()))?;
+    clap_mangen::generate_to(Cli::command(), &options.dir)
+        .with_context(|| format!("writing to `{}`", options.dir.display()))?;
     print(&options.dir.display().to_string())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -63,7 +63,11 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let temporary = tempfile::tempdir().context("making a temporary folder")?;
     let place = match &options.out {
         Some(dir) => {
-            ensure!(!dir.exists() || fs::read_dir(dir)?.next().is_none(), "`{}` is there already and not empty; name a new folder", dir.display());
+            ensure!(
+                !dir.exists() || fs::read_dir(dir)?.next().is_none(),
+                "`{}` is there already and not empty; name a new folder",
+                dir.display()
+            );
             fs::create_dir_all(dir).with_context(|| format!("creating `{}`", dir.display()))?;
             dir.clone()
         }
@@ -87,9 +91,12 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     story.tell("made a repository of profiles, two root keys, a release key, a timestamp key")?;
 
     let codes = make_codes(&workshop)?;
-    story.tell(&format!("made activation codes for {} organisations; the repository holds their terms, not the codes", codes.len()))?;
+    story.tell(&format!(
+        "made activation codes for {} organisations; the repository holds their terms, not the codes",
+        codes.len()
+    ))?;
 
-    let built = compile(&workshop, Some(&keys), &site_folder, clock::now(), |_| Ok(None))?;
+    let (built, _) = compile(&workshop, Some(&keys), &site_folder, clock::now(), |_| Ok(None))?;
     let (files, bytes) = measure(&site_folder)?;
     story.tell(&format!(
         "compiled, sealed and signed release {}: {} activations, {} packs, {files} files, {}",
@@ -131,7 +138,10 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         Ok(_) => bail!("a tampered pack was accepted"),
         Err(error) => error,
     };
-    let exit = refusal.downcast_ref::<anode_fetch::Failure>().map(anode_fetch::Failure::exit).context("an unexpected refusal")?;
+    let exit = refusal
+        .downcast_ref::<anode_fetch::Failure>()
+        .map(anode_fetch::Failure::exit)
+        .context("an unexpected refusal")?;
     ensure!(!target.exists(), "a refused activation left files behind");
     story.tell(&format!("the machine refused and wrote nothing: exit {} `{}`", exit.number(), exit.name()))?;
     print(&format!("      {refusal:#}"))?;
@@ -140,7 +150,10 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     story.tell("with the bit put back, the same code works again")?;
 
     match &options.out {
-        Some(_) => print(&format!("\nEverything is in `{0}`: look at `{0}/site`, check it with `anode verify {0}/site --root {0}/root.json`.", place.display()))?,
+        Some(_) => print(&format!(
+            "\nEverything is in `{0}`: look at `{0}/site`, check it with `anode verify {0}/site --root {0}/root.json`.",
+            place.display()
+        ))?,
         None => print("\nThe folder is gone again; `anode demo --out DIR` keeps it.")?,
     }
     Ok(ExitCode::SUCCESS)
@@ -177,7 +190,9 @@ fn make_codes(workshop: &Path) -> Result<Vec<DemoCode>> {
 fn keep(place: &Path, workshop: &Path, server: &Loopback, codes: &[DemoCode]) -> Result<Shipped> {
     let root = workshop.join("keys").join(tree::root(1));
     let shipped = Shipped::read(&root)?;
-    let write = |name: &str, bytes: &[u8]| fs::write(place.join(name), bytes).with_context(|| format!("writing `{}`", place.join(name).display()));
+    let write = |name: &str, bytes: &[u8]| {
+        fs::write(place.join(name), bytes).with_context(|| format!("writing `{}`", place.join(name).display()))
+    };
     write("root.json", &shipped.root)?;
     for (key, signature) in &shipped.signatures {
         write(&format!("root.json.{key}.minisig"), signature)?;

@@ -43,7 +43,8 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let dir = &options.dir;
-    let is_free = !dir.exists() || dir.is_dir() && fs::read_dir(dir)?.all(|entry| entry.is_ok_and(|entry| entry.file_name() == ".git"));
+    let is_free = !dir.exists()
+        || dir.is_dir() && fs::read_dir(dir)?.all(|entry| entry.is_ok_and(|entry| entry.file_name() == ".git"));
     ensure!(is_free, "`{}` is there already and not empty; nothing was overwritten", dir.display());
     let password = options.password_file.as_deref().map(read_password).transpose()?;
     let site = SiteId::from_bytes(*crate::keys::random()?);

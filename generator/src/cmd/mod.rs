@@ -67,11 +67,6 @@ struct Place {
     keys: Option<PathBuf>,
 }
 
-/// The run ends because of problems that were shown already.
-#[derive(Debug, thiserror::Error)]
-#[error("shown above")]
-struct Shown;
-
 /// Runs a command.
 ///
 /// # Errors
@@ -93,22 +88,23 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
 
 /// Prints an error and gives its exit status: that of a refusal, else 1. A reader that closed the pipe has what it wanted.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    if error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)) {
+    if error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe))
+    {
         return ExitCode::SUCCESS;
-    }
-    if error.is::<Shown>() {
-        return ExitCode::FAILURE;
     }
     if let Some(Faulty(problems)) = error.chain().find_map(|cause| cause.downcast_ref()) {
         say(problems.render(colour()).trim_end());
         return ExitCode::FAILURE;
     }
     say(&format!("{}{error:#}", label("error: ", "\u{1b}[1;31m")));
-    let refused = error.chain().find_map(|cause| match (cause.downcast_ref::<Refusal>(), cause.downcast_ref::<Failure>()) {
-        (Some(refusal), _) => Some((refusal.exit(), refusal.remedy().to_owned())),
-        (_, Some(failure)) => Some((failure.exit(), failure.remedy())),
-        _ => None,
-    });
+    let refused =
+        error.chain().find_map(|cause| match (cause.downcast_ref::<Refusal>(), cause.downcast_ref::<Failure>()) {
+            (Some(refusal), _) => Some((refusal.exit(), refusal.remedy().to_owned())),
+            (_, Some(failure)) => Some((failure.exit(), failure.remedy())),
+            _ => None,
+        });
     match refused {
         Some((exit, remedy)) => {
             say(&format!("{}{remedy}", label("help: ", "\u{1b}[1;36m")));

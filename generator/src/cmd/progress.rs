@@ -19,7 +19,11 @@ pub(super) struct Bars {
 
 impl Bars {
     pub fn new() -> Bars {
-        Bars { begun: Instant::now(), terminal: std::io::stderr().is_terminal(), bar: Mutex::new(ProgressBar::hidden()) }
+        Bars {
+            begun: Instant::now(),
+            terminal: std::io::stderr().is_terminal(),
+            bar: Mutex::new(ProgressBar::hidden()),
+        }
     }
 }
 

@@ -21,8 +21,8 @@ use crate::documents::{self, Signed};
 use crate::keys::{KeyRing, SecretName};
 use crate::probe::{Attempt, Traffic, probe};
 use crate::publish::{Swapped, Target, read_timestamp};
-use crate::trusted::TrustedSite;
 use crate::tree::{TreeFolder, audit};
+use crate::trusted::TrustedSite;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -45,7 +45,8 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let site = TrustedSite::open(&options.place.repository)?;
     let ring = KeyRing::open(options.place.keys.as_deref(), site.id())?;
     let tree = options.tree.clone().unwrap_or_else(|| options.place.repository.join(super::build::DEFAULT_OUT));
-    let ours = read_timestamp(&tree)?.with_context(|| format!("`{}` holds no tree; run `anode build` first", shown(&tree)))?;
+    let ours =
+        read_timestamp(&tree)?.with_context(|| format!("`{}` holds no tree; run `anode build` first", shown(&tree)))?;
     let now = clock::now();
     let root = site.shipped_root(&options.place.repository)?;
 
@@ -60,21 +61,33 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     ensure!(audit.is_sound(), "the tree is not sound; nothing was published");
     let later = Moment::from_seconds(ours.expires.seconds().saturating_sub(DAY));
     for at in [now, now.max(later)] {
-        try_out(&mut folder, &base, &root, &ring, at)
-            .with_context(|| format!("activating with the probe code from the built tree, as if it were {at}; nothing was published"))?;
+        try_out(&mut folder, &base, &root, &ring, at).with_context(|| {
+            format!("activating with the probe code from the built tree, as if it were {at}; nothing was published")
+        })?;
     }
     say(&format!("audited     {} activations, {} packs, {}", audit.activations, audit.packs, size(audit.bytes)));
 
     let timestamp = newer_timestamp(&target, &ours, &site, &ring, now)?;
     let swapped = target.place(&tree, timestamp.as_ref())?;
-    say(&format!("published   release {} to `{}`, {} new objects", ours.release.version, shown(&target.current()), swapped.new_objects));
+    say(&format!(
+        "published   release {} to `{}`, {} new objects",
+        ours.release.version,
+        shown(&target.current()),
+        swapped.new_objects
+    ));
     look_from_outside(options, &site, &target, &swapped, &ring, now)?;
     print(&shown(&target.current()))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// A nightly refresh may have signed a newer timestamp of an older release: ours must then be newer than that.
-fn newer_timestamp(target: &Target, ours: &Timestamp, site: &TrustedSite, ring: &KeyRing, now: Moment) -> Result<Option<Signed>> {
+fn newer_timestamp(
+    target: &Target,
+    ours: &Timestamp,
+    site: &TrustedSite,
+    ring: &KeyRing,
+    now: Moment,
+) -> Result<Option<Signed>> {
     match target.timestamp()? {
         Some(published) if published.version >= ours.version && published.release != ours.release => {
             let signer = ring.signer(SecretName::Timestamp)?;
@@ -85,13 +98,26 @@ fn newer_timestamp(target: &Target, ours: &Timestamp, site: &TrustedSite, ring: 
     }
 }
 
-fn try_out(transport: &mut dyn Transport, base: &str, shipped: &Shipped, ring: &KeyRing, now: Moment) -> Result<(u64, Traffic)> {
+fn try_out(
+    transport: &mut dyn Transport,
+    base: &str,
+    shipped: &Shipped,
+    ring: &KeyRing,
+    now: Moment,
+) -> Result<(u64, Traffic)> {
     let attempt = Attempt { shipped, base, now, profile: None, given: Given::new() };
     let (activated, traffic) = probe(transport, ring.probe()?, attempt)?;
     Ok((activated.selection.release, traffic))
 }
 
-fn look_from_outside(options: &Options, site: &TrustedSite, target: &Target, swapped: &Swapped, ring: &KeyRing, now: Moment) -> Result<()> {
+fn look_from_outside(
+    options: &Options,
+    site: &TrustedSite,
+    target: &Target,
+    swapped: &Swapped,
+    ring: &KeyRing,
+    now: Moment,
+) -> Result<()> {
     if site.config.urls.is_empty() {
         say("note: `anode.toml` names no address of the site, so nobody looked through it; add `urls` to `[site]`");
         return Ok(());
@@ -101,13 +127,20 @@ fn look_from_outside(options: &Options, site: &TrustedSite, target: &Target, swa
         let mut transport = https(url, options.ca.as_deref())?;
         match try_out(&mut transport, url, &root, ring, now) {
             Ok((release, traffic)) => {
-                say(&format!("probed      {url}: release {release}, {} requests, {}", traffic.requests, size(traffic.bytes)));
+                say(&format!(
+                    "probed      {url}: release {release}, {} requests, {}",
+                    traffic.requests,
+                    size(traffic.bytes)
+                ));
             }
             // Nothing that going back would mend.
-            Err(error) if is_transport(&error) => return Err(error.context(format!("the tree is published, and {url} can not be used"))),
+            Err(error) if is_transport(&error) => {
+                return Err(error.context(format!("the tree is published, and {url} can not be used")));
+            }
             Err(error) => {
                 target.take_back(swapped)?;
-                return Err(error.context(format!("activating with the probe code at {url}; what was published before is back")));
+                return Err(error
+                    .context(format!("activating with the probe code at {url}; what was published before is back")));
             }
         }
     }
@@ -127,5 +160,9 @@ pub(super) fn https(url: &str, ca: Option<&Path>) -> Result<Https> {
     };
     // Plain HTTP is for this machine only; the transport refuses it for every other.
     let plain_http = if url.starts_with("http://") { PlainHttp::OnLoopback } else { PlainHttp::Refused };
-    Ok(Https::new(Settings { credentials: Credentials::new(&authorities, None)?, plain_http, limits: Limits::default() }))
+    Ok(Https::new(Settings {
+        credentials: Credentials::new(&authorities, None)?,
+        plain_http,
+        limits: Limits::default(),
+    }))
 }

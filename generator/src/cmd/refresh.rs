@@ -14,8 +14,8 @@ use crate::clock;
 use crate::documents;
 use crate::keys::{KeyRing, SecretName};
 use crate::publish::{Target, read_timestamp};
-use crate::trusted::TrustedSite;
 use crate::tree::{TreeFolder, audit};
+use crate::trusted::TrustedSite;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -38,15 +38,25 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     audit(&mut TreeFolder::new(&current), &shown(&current), &root, old.issued)
         .context("auditing the published tree")
         .and_then(|audit| {
-            ensure!(audit.is_sound(), "the published tree is not sound: run `anode verify {}` and publish again", shown(&options.to));
-            Ok(())
-        })?;
+        ensure!(
+            audit.is_sound(),
+            "the published tree is not sound: run `anode verify {}` and publish again",
+            shown(&options.to)
+        );
+        Ok(())
+    })?;
     let release = std::fs::read(current.join(tree::release(old.release.version)))?;
     check_lives(&site, &release, now)?;
     let signer = ring.signer(SecretName::Timestamp)?;
-    let signed = documents::timestamp(old.release, old.version + 1, site.root(), site.days(), now.max(old.issued), &signer)?;
+    let signed =
+        documents::timestamp(old.release, old.version + 1, site.root(), site.days(), now.max(old.issued), &signer)?;
     target.place(&current.canonicalize()?, Some(&signed))?;
-    say(&format!("refreshed   timestamp {} for release {}, valid for {} days", old.version + 1, old.release.version, site.days().timestamp));
+    say(&format!(
+        "refreshed   timestamp {} for release {}, valid for {} days",
+        old.version + 1,
+        old.release.version,
+        site.days().timestamp
+    ));
     print(&shown(&target.current()))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -18,7 +18,12 @@ pub(super) struct Slip<'a> {
 /// The code as a QR code of half blocks.
 pub(super) fn terminal(code: &str) -> Result<Zeroizing<String>> {
     let qr = QrCode::new(code).context("drawing the QR code")?;
-    Ok(Zeroizing::new(qr.render::<unicode::Dense1x2>().dark_color(unicode::Dense1x2::Light).light_color(unicode::Dense1x2::Dark).build()))
+    Ok(Zeroizing::new(
+        qr.render::<unicode::Dense1x2>()
+            .dark_color(unicode::Dense1x2::Light)
+            .light_color(unicode::Dense1x2::Dark)
+            .build(),
+    ))
 }
 
 /// A slip of A6, as an SVG image.
@@ -29,7 +34,12 @@ pub(super) fn svg(slip: &Slip<'_>) -> Result<Zeroizing<String>> {
     let lines = [("20", "14", slip.site), ("44", "9", slip.organisation), ("60", "9", slip.profiles)];
     let head: String = lines
         .iter()
-        .map(|(y, size, text)| format!("<text x=\"12\" y=\"{y}\" font-size=\"{size}\" font-family=\"sans-serif\">{}</text>\n", escape(text)))
+        .map(|(y, size, text)| {
+            format!(
+                "<text x=\"12\" y=\"{y}\" font-size=\"{size}\" font-family=\"sans-serif\">{}</text>\n",
+                escape(text)
+            )
+        })
         .collect();
     let foot = slip.urls.first().map(String::as_str).unwrap_or_default();
     Ok(Zeroizing::new(format!(
@@ -48,7 +58,10 @@ pub(super) fn svg(slip: &Slip<'_>) -> Result<Zeroizing<String>> {
 pub(super) fn html(slip: &Slip<'_>) -> Result<Zeroizing<String>> {
     let picture = svg(slip)?;
     let title = escape(slip.site);
-    Ok(Zeroizing::new(format!("<!doctype html>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n<style>@page {{ size: A6 landscape; margin: 0 }} body {{ margin: 0 }}</style>\n{}", *picture)))
+    Ok(Zeroizing::new(format!(
+        "<!doctype html>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n<style>@page {{ size: A6 landscape; margin: 0 }} body {{ margin: 0 }}</style>\n{}",
+        *picture
+    )))
 }
 
 fn escape(text: &str) -> String {
@@ -61,7 +74,14 @@ mod tests {
 
     #[test]
     fn a_hostile_title_stays_text() {
-        let slip = Slip { code: "0123-4567-89AB-CDER", site: "<script>\"&", organisation: "", profiles: "", until: "", urls: &[] };
+        let slip = Slip {
+            code: "0123-4567-89AB-CDER",
+            site: "<script>\"&",
+            organisation: "",
+            profiles: "",
+            until: "",
+            urls: &[],
+        };
         let picture = svg(&slip).unwrap();
         assert!(!picture.contains("<script>") && picture.contains("&lt;script&gt;&quot;&amp;"));
         assert!(picture.contains("0123-4567-89AB-CDER"));

@@ -71,7 +71,9 @@ pub(super) fn tree_folder(folder: &Path) -> PathBuf {
 
 fn tree_root(transport: &mut dyn Transport, base: &str, now: Moment) -> Result<Shipped> {
     let mut get = |path: &str, limit: u64| transport.get(&anode_bundle::client::Request { base, path, limit, now });
-    let body = get(&tree::root(1), ROOT_LIMIT).map_err(|error| anyhow!(error.refusal())).context("reading the tree's first root")?;
+    let body = get(&tree::root(1), ROOT_LIMIT)
+        .map_err(|error| anyhow!(error.refusal()))
+        .context("reading the tree's first root")?;
     let root = Root::parse(&body)?;
     let mut signatures = BTreeMap::new();
     for listed in &root.roles.root.keys {
@@ -93,8 +95,9 @@ fn show(audit: &Audit, unchecked_root: Option<Sha256>) -> Result<()> {
         say(&format!("{severity}: `{}`: {}", finding.what, finding.problem));
     }
     if let Some(hash) = unchecked_root {
-        say(&format!("note: the tree's own first root was believed; compare its SHA-256 with your copy, or give `--root FILE`: {hash}"));
+        say(&format!(
+            "note: the tree's own first root was believed; compare its SHA-256 with your copy, or give `--root FILE`: {hash}"
+        ));
     }
     print(if audit.is_sound() { "the tree is sound" } else { "the tree is not sound" })
 }
-

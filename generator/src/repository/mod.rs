@@ -150,7 +150,7 @@ pub fn load(root: &Path) -> Result<(Repository, Problems), Problems> {
 /// # Errors
 /// Every problem of that file.
 pub fn load_site(root: &Path) -> Result<Site, Problems> {
-    load_one(root, "anode.toml", |source, problems| site::read(source, problems))
+    load_one(root, "anode.toml", site::read)
 }
 
 /// Reads one file of terms that does not lie below `codes/`.
