@@ -140,10 +140,12 @@ impl Contents {
         }
         let line = splice(boot.command_line.as_bytes(), &boot.inserts, answers)?;
         let line = String::from_utf8(line.to_vec()).map_err(|_| broken("the command line is not UTF-8"))?;
-        if line.len() > COMMAND_LINE_LIMIT {
-            return Err(broken("the command line is longer than 2,000 characters"));
+        match boot.inserts.last() {
+            Some(insert) if line.len() > COMMAND_LINE_LIMIT => {
+                Err(answer_invalid(&insert.prompt, "makes the kernel command line longer than 2,000 characters"))
+            }
+            _ => Ok(Some(Zeroizing::new(line))),
         }
-        Ok(Some(Zeroizing::new(line)))
     }
 
     fn check_answers(&self, answers: &Answers) -> Result<(), Refusal> {
@@ -238,4 +240,169 @@ fn answer_invalid(prompt: &Id, problem: &str) -> Refusal {
 
 fn broken(problem: &str) -> Refusal {
     Refusal::unseal("the pack", problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::Sha256;
+    use crate::pack::{Blob, Boot, File, HandOver, Installer, Prompt, PromptType, SecondStage};
+
+    fn id(text: &str) -> Id {
+        Id::new(text).unwrap()
+    }
+
+    fn site() -> SiteId {
+        SiteId::from_bytes([7; 16])
+    }
+
+    fn insert(at: u64) -> Insert {
+        Insert { at, prompt: id("name") }
+    }
+
+    fn file(path: &str, length: u64, inserts: Vec<Insert>) -> File {
+        File { path: SafePath::new(path).unwrap(), mode: 0o600, length, inserts }
+    }
+
+    /// Two files, a prompt that is asked for in both and on the command line.
+    fn manifest() -> Manifest {
+        let prompt = Prompt {
+            name: id("name"),
+            kind: PromptType::Text,
+            title: String::new(),
+            help: String::new(),
+            default: None,
+            choices: Vec::new(),
+            min: None,
+            max: None,
+        };
+        let blob = || Blob { urls: Vec::new(), sha256: Sha256::of(b""), length: 0 };
+        Manifest {
+            format: 1,
+            site: site(),
+            profile: id("debian"),
+            organisation: None,
+            title: "Debian".to_owned(),
+            description: String::new(),
+            installer: Installer {
+                id: id("debian"),
+                title: String::new(),
+                version: String::new(),
+                architecture: String::new(),
+            },
+            hand_over: HandOver::Kexec,
+            unattended: false,
+            second_stage: SecondStage { pinned: true, how: String::new() },
+            boot: Some(Boot {
+                kernel: blob(),
+                initrd: Vec::new(),
+                command_line: "host= quiet".to_owned(),
+                inserts: vec![insert(5)],
+            }),
+            files: vec![file("a", 4, vec![insert(0), insert(2), insert(2), insert(4)]), file("b/c", 0, Vec::new())],
+            prompts: vec![prompt],
+            ansible: None,
+            critical: Vec::new(),
+        }
+    }
+
+    fn pack_of(change: impl FnOnce(&mut Manifest)) -> Result<Contents, Refusal> {
+        let mut manifest = manifest();
+        change(&mut manifest);
+        let files = manifest.files.iter().map(|file| b"abcd"[..file.length.min(4) as usize].to_vec()).collect();
+        Contents::new(manifest, files)
+    }
+
+    fn answers(value: &str) -> Answers {
+        [(id("name"), Zeroizing::new(value.to_owned()))].into()
+    }
+
+    fn exit<T>(result: Result<T, Refusal>) -> u8 {
+        result.map_or_else(|refusal| refusal.exit().number(), |_| 0)
+    }
+
+    #[test]
+    fn answers_are_spliced_in_at_their_offsets() {
+        let pack = pack_of(|_| ()).unwrap();
+        let files = pack.fill(&answers("x")).unwrap();
+        assert_eq!(files[0].bytes.as_slice(), b"xabxxcdx");
+        assert_eq!((files[1].path.as_str(), files[1].bytes.as_slice(), files[1].mode), ("b/c", &b""[..], 0o600));
+        assert_eq!(pack.command_line(&answers("x")).unwrap().unwrap().as_str(), "host=x quiet");
+    }
+
+    #[test]
+    fn an_answer_that_is_missing_unasked_or_does_not_fit_is_refused() {
+        let pack = pack_of(|_| ()).unwrap();
+        let mut unasked = answers("x");
+        unasked.insert(id("other"), Zeroizing::new("x".to_owned()));
+        for wrong in [Answers::new(), unasked, answers(""), answers("a\"b"), answers("a\nb")] {
+            assert_eq!(exit(pack.fill(&wrong)), 15);
+            assert_eq!(exit(pack.command_line(&wrong)), 15);
+        }
+        // A blank is fine in a file, and would be a new argument on the command line.
+        assert_eq!(exit(pack.fill(&answers("a b"))), 0);
+        assert_eq!(exit(pack.command_line(&answers("a b"))), 15);
+    }
+
+    #[test]
+    fn a_pack_is_read_back_as_it_was_framed() {
+        let plain = pack_of(|_| ()).unwrap().encode().unwrap();
+        let pack = Contents::decode(&plain, &site(), &id("debian")).unwrap();
+        assert_eq!(*pack.manifest(), manifest());
+        assert_eq!(pack.files().map(|(_, bytes)| bytes).collect::<Vec<_>>(), [&b"abcd"[..], b""]);
+        assert_eq!(exit(Contents::decode(&plain, &SiteId::from_bytes([8; 16]), &id("debian"))), 25);
+        assert_eq!(exit(Contents::decode(&plain, &site(), &id("fedora"))), 25);
+    }
+
+    #[test]
+    fn a_frame_that_is_cut_extended_or_of_another_format_is_refused() {
+        let plain = pack_of(|_| ()).unwrap().encode().unwrap().to_vec();
+        let read = |plain: &[u8]| exit(Contents::decode(plain, &site(), &id("debian")));
+        for length in 0..plain.len() {
+            assert_eq!(read(&plain[..length]), if length == 3 { 27 } else { 25 }, "cut to {length}");
+        }
+        assert_eq!(read(&[&plain[..], b"x"].concat()), 25);
+        assert_eq!(read(&[b"ANF2", &plain[4..]].concat()), 27);
+        assert_eq!(read(&[b"ANX1", &plain[4..]].concat()), 25);
+        let with_manifest = |text: &str| [b"ANF1", &(text.len() as u32).to_be_bytes()[..], text.as_bytes()].concat();
+        let json = serde_json::to_string(&pack_of(|manifest| manifest.files.clear()).unwrap().manifest).unwrap();
+        assert_eq!(read(&with_manifest(&json)), 0);
+        assert_eq!(read(&with_manifest(&json.replace("\"format\":1", "\"format\":2"))), 27);
+        assert_eq!(read(&with_manifest(&json.replace("\"critical\":[]", "\"critical\":[\"colour\"]"))), 27);
+        assert_eq!(read(&with_manifest(&json.replace("\"format\":1", "\"format\":1,\"format\":1"))), 25);
+        assert_eq!(read(&with_manifest(&json.replace("\"title\"", "\"colour\""))), 25);
+        assert_eq!(read(&with_manifest(&format!("{json} "))), 25);
+    }
+
+    #[test]
+    fn a_manifest_that_contradicts_itself_is_no_pack() {
+        type Change = fn(&mut Manifest);
+        let wrong: [(&str, Change); 14] = [
+            ("inserts out of order", |m| m.files[0].inserts = vec![insert(2), insert(1)]),
+            ("an insert outside the file", |m| m.files[0].inserts = vec![insert(5)]),
+            ("an insert of no prompt", |m| m.files[0].inserts[0].prompt = id("other")),
+            ("an insert outside the command line", |m| m.boot.as_mut().unwrap().inserts = vec![insert(12)]),
+            ("a prompt twice", |m| m.prompts.push(m.prompts[0].clone())),
+            ("a prompt of no sense", |m| m.prompts[0].min = Some(1)),
+            ("a path twice", |m| m.files[1].path = m.files[0].path.clone()),
+            ("a file and a folder", |m| m.files[1].path = SafePath::new("a/c").unwrap()),
+            ("a file and a folder with another between them", |m| {
+                m.files.push(file("a-b", 0, Vec::new()));
+                m.files[1].path = SafePath::new("a/c").unwrap();
+            }),
+            ("a mode with set-uid", |m| m.files[0].mode = 0o4755),
+            ("another length", |m| m.files[0].length = 5),
+            ("a line feed on the command line", |m| m.boot.as_mut().unwrap().command_line.push('\n')),
+            ("an umlaut on the command line", |m| m.boot.as_mut().unwrap().command_line.push('ä')),
+            ("a long command line", |m| m.boot.as_mut().unwrap().command_line = "x".repeat(2001)),
+        ];
+        for (name, change) in wrong {
+            assert_eq!(exit(pack_of(change)), 25, "{name}");
+        }
+        assert_eq!(exit(Contents::new(manifest(), vec![b"abcd".to_vec()])), 25);
+        assert_eq!(exit(pack_of(|m| m.boot.as_mut().unwrap().command_line = "x".repeat(2000))), 0);
+        // What fits by itself may be too long with its answers.
+        let long = pack_of(|m| m.boot.as_mut().unwrap().command_line = "x".repeat(2000)).unwrap();
+        assert_eq!(exit(long.command_line(&answers("x"))), 15);
+    }
 }
