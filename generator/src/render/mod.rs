@@ -17,7 +17,9 @@ use anode_bundle::name::{Id, SafePath};
 use anode_bundle::pack::{Answers, Boot, Contents, File, Insert, Installer, Manifest, PromptType};
 
 use crate::diagnose::{Origin, Problem, Problems, Source};
-use crate::repository::{FileTemplate, InstallerDefinition, Located, Organisation, Profile, Repository, Setting};
+use crate::repository::{
+    FileTemplate, Format, InstallerDefinition, Located, Organisation, Profile, Repository, Setting,
+};
 
 pub use markers::Nonce;
 
@@ -137,18 +139,21 @@ impl<'r> Renderer<'r> {
             prompts: profile.prompts.iter().map(|prompt| prompt.value.name.clone()).collect(),
             context: Layers { repository, definition, organisation, profile }.context(self.nonce),
             used: BTreeSet::new(),
+            by_format: BTreeMap::new(),
             problems: Problems::new(),
         }
         .run()
     }
 
+    /// `key` names what is in `sources`; empty: their addresses do.
     fn parsed(
         &self,
         rule: Rule,
         definition: &'r InstallerDefinition,
+        key: &[usize],
         sources: BTreeMap<String, Arc<Source>>,
     ) -> Parsed {
-        let addresses = sources.values().map(|source| Arc::as_ptr(source) as usize).collect();
+        let addresses = if key.is_empty() { sources.values().map(address).collect() } else { key.to_vec() };
         let key = (rule, &definition.id, addresses);
         // A panic elsewhere does not make parsed templates wrong.
         let cached = self.parsed.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
@@ -160,6 +165,10 @@ impl<'r> Renderer<'r> {
     }
 }
 
+fn address(source: &Arc<Source>) -> usize {
+    Arc::as_ptr(source) as usize
+}
+
 /// One rendering.
 struct Pass<'a, 'r> {
     renderer: &'a Renderer<'r>,
@@ -167,6 +176,7 @@ struct Pass<'a, 'r> {
     prompts: Vec<Id>,
     context: tera::Context,
     used: BTreeSet<Id>,
+    by_format: BTreeMap<Format, Option<Parsed>>,
     problems: Problems,
 }
 
@@ -222,22 +232,29 @@ impl<'r> Pass<'_, 'r> {
         Ok(Rendered { contents, public, warnings })
     }
 
-    fn templates(&mut self, rule: Rule, mains: Vec<&str>) -> Option<Parsed> {
-        let sources = match templates::closure(&self.layers, mains.into_iter().map(|name| (name, None))) {
-            Ok(sources) => sources,
+    /// All templates of a format, with what they include.
+    fn templates(&mut self, format: Format) -> Option<Parsed> {
+        if let Some(parsed) = self.by_format.get(&format) {
+            return parsed.clone();
+        }
+        let definition = self.layers.definition;
+        let mains = definition.files.iter().filter(|file| !file.verbatim && file.format == format);
+        let closure = templates::closure(&self.layers, mains.map(|file| (&*file.template.value, None)));
+        let parsed = match closure {
+            Ok(sources) => Some(self.renderer.parsed(Rule::of(format), definition, &[], sources)),
             Err(problems) => {
                 self.problems.append(problems);
-                return None;
+                None
             }
         };
-        Some(self.renderer.parsed(rule, self.layers.definition, sources))
+        self.by_format.insert(format, parsed.clone());
+        parsed
     }
 
     fn file(&mut self, template: &'r FileTemplate) -> Option<(File, Vec<u8>, &'r FileTemplate)> {
         if let Some(when) = &template.when {
-            let test =
-                Located { value: format!("{{% if {} %}}yes{{% endif %}}", when.value), origin: when.origin.clone() };
-            if self.inline(&test, Rule::Line)?.0.is_empty() {
+            let test = format!("{{% if {} %}}yes{{% endif %}}", when.value);
+            if self.inline(when, test, Rule::Line)?.0.is_empty() {
                 return None;
             }
         }
@@ -245,10 +262,7 @@ impl<'r> Pass<'_, 'r> {
         let (text, inserts) = if template.verbatim {
             (self.layers.snippet(name)?.text.clone(), Vec::new())
         } else {
-            let mains =
-                self.layers.definition.files.iter().filter(|file| !file.verbatim && file.format == template.format);
-            let parsed =
-                self.templates(Rule::of(template.format), mains.map(|file| &*file.template.value).collect())?;
+            let parsed = self.templates(template.format)?;
             self.rendered(&parsed, name)?
         };
         let length = text.len() as u64;
@@ -268,8 +282,6 @@ impl<'r> Pass<'_, 'r> {
                 return None;
             }
         };
-        let known = templates.prompts().iter().filter_map(|name| Id::new(name).ok());
-        self.used.extend(known.filter(|name| self.prompts.contains(name)));
         let path = templates.source(name).map_or(name, |source| source.path.as_str()).to_owned();
         let closed = match slots::close(&text, templates.rule()) {
             Ok(closed) => closed,
@@ -285,7 +297,10 @@ impl<'r> Pass<'_, 'r> {
             }
         };
         match markers::cut(&closed, self.renderer.nonce, &self.prompts) {
-            Ok(cut) => Some(cut),
+            Ok((text, inserts)) => {
+                self.used.extend(inserts.iter().map(|insert| insert.prompt.clone()));
+                Some((text, inserts))
+            }
             Err(line) => {
                 let message = format!("a prompt was altered on its way into line {line} of the rendered file");
                 self.problems.push(Problem::error(&path, message).help("write `{{ prompt.name }}` without filters"));
@@ -294,13 +309,12 @@ impl<'r> Pass<'_, 'r> {
         }
     }
 
-    /// A template inside a manifest.
-    fn inline(&mut self, template: &Located<String>, rule: Rule) -> Option<(String, Vec<Insert>)> {
-        let source = Arc::new(Source { path: template.origin.source.path.clone(), text: template.value.clone() });
+    /// A template inside a manifest; `text` is what it stands for.
+    fn inline(&mut self, template: &'r Located<String>, text: String, rule: Rule) -> Option<(String, Vec<Insert>)> {
         let name = "manifest.toml";
-        let inner = tags::includes(&source.text).into_iter().map(|(inner, _)| {
-            (inner, Some(Problem::at(&template.origin, format!("there is no snippet `{inner}`"))))
-        });
+        let source = Arc::new(Source { path: template.origin.source.path.clone(), text });
+        let missing = |inner: &str| Problem::at(&template.origin, format!("there is no snippet `{inner}`"));
+        let inner = tags::includes(&source.text).into_iter().map(|(inner, _)| (inner, Some(missing(inner))));
         let mut sources = match templates::closure(&self.layers, inner) {
             Ok(sources) => sources,
             Err(problems) => {
@@ -308,8 +322,11 @@ impl<'r> Pass<'_, 'r> {
                 return None;
             }
         };
+        // The place in the manifest stands for the text, which is made anew each time.
+        let mut key: Vec<_> = sources.values().map(address).collect();
+        key.push(std::ptr::from_ref(template) as usize);
         sources.insert(name.to_owned(), source.clone());
-        let parsed: Parsed = Arc::new(Templates::parse(sources, rule, &self.layers.definition.variables));
+        let parsed = self.renderer.parsed(rule, self.layers.definition, &key, sources);
         let outer = std::mem::take(&mut self.problems);
         let rendered = self.rendered(&parsed, name);
         // What is wrong inside the string is shown at the string, for its escapes move the columns.
@@ -321,9 +338,10 @@ impl<'r> Pass<'_, 'r> {
     /// What to boot, if all of it is pinned.
     fn boot(&mut self) -> Option<Boot> {
         let boot = self.layers.definition.boot.as_ref()?;
-        let kernel = self.inline(&boot.kernel, Rule::Address);
-        let initrd: Vec<_> = boot.initrd.iter().map(|initrd| self.inline(initrd, Rule::Address)).collect();
-        let command_line = self.inline(&boot.command_line, Rule::Address);
+        let kernel = self.inline(&boot.kernel, boot.kernel.value.clone(), Rule::Address);
+        let initrd: Vec<_> =
+            boot.initrd.iter().map(|initrd| self.inline(initrd, initrd.value.clone(), Rule::Address)).collect();
+        let command_line = self.inline(&boot.command_line, boot.command_line.value.clone(), Rule::Address);
         let urls: Option<Vec<_>> = [kernel].into_iter().chain(initrd).collect();
         let (urls, (command_line, inserts)) = (urls?, command_line?);
         let lock = &self.layers.repository.lock;

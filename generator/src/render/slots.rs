@@ -48,6 +48,8 @@ struct Shell {
     number: usize,
     // The word that ends the here-document that is open.
     until: Option<String>,
+    // The section of a kickstart in which names are taken as they are.
+    packages: bool,
 }
 
 impl Shell {
@@ -68,6 +70,7 @@ impl Shell {
     fn value(&mut self, value: &str) -> Result<(), Misplaced> {
         let problem = match self.state {
             _ if is_bare(value) => None,
+            _ if self.packages => Some("stands among packages, where nothing can be quoted"),
             _ if self.until.is_some() => Some("stands in a here-document: write that text as a file of its own"),
             State::Single | State::Double => Some("stands in quotes: leave them out, it brings its own"),
             State::Comment if value.contains('\n') => Some("has several lines and stands in a comment"),
@@ -114,6 +117,9 @@ impl Shell {
         // A section of a kickstart begins anew, whatever the one before left open.
         if self.state == State::Comment || line.starts_with('%') {
             self.state = State::Bare;
+        }
+        if line.starts_with('%') {
+            self.packages = line.starts_with("%packages");
         }
     }
 }
@@ -212,6 +218,7 @@ mod tests {
     fn a_kickstart_section_begins_with_fresh_quotes() {
         let text = "%packages\nit's\n%end\n%post\necho ";
         assert!(written(Rule::KickstartWord, text, "a b", "\n%end\n").is_ok());
+        assert!(written(Rule::KickstartWord, "%packages\n", "%end", "\n%end\n").is_err());
     }
 
     #[test]

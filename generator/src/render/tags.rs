@@ -132,11 +132,6 @@ impl<'t> Tag<'t> {
             None => names.iter().find(|(name, _)| *name == "__tera_context").map(|(_, range)| place(range)),
         }
     }
-
-    /// The prompt that the tag writes.
-    pub fn prompt(&self) -> Option<&'t str> {
-        self.inside.strip_prefix("prompt.").filter(|_| self.writes)
-    }
 }
 
 /// The templates that a template includes, with the places.

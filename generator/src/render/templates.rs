@@ -18,8 +18,6 @@ pub struct Templates {
     tera: Tera,
     rule: Rule,
     sources: BTreeMap<String, Arc<Source>>,
-    // Names that stand for a prompt somewhere.
-    prompts: BTreeSet<String>,
 }
 
 /// Everything reachable from `mains` by includes.
@@ -66,25 +64,18 @@ impl Templates {
     ) -> Result<Templates, Problems> {
         let mut problems = Problems::new();
         let assigned: BTreeSet<&str> = sources.values().flat_map(|source| assigned(&source.text)).collect();
-        let mut prompts = BTreeSet::new();
         for source in sources.values() {
             check_tags(source, rule, variables, &assigned, &mut problems);
-            prompts.extend(tags(&source.text).iter().filter_map(|tag| tag.prompt().map(str::to_owned)));
         }
         let mut tera = Tera::new();
         rule.install(&mut tera);
         if let Err(error) = tera.add_raw_templates(sources.iter().map(|(name, source)| (name, &source.text))) {
-            let templates = Templates { tera: Tera::new(), rule, sources, prompts };
+            let templates = Templates { tera: Tera::new(), rule, sources };
             problems.append(templates.explain(&error, None));
             return Err(problems);
         }
         rule.install(&mut tera);
-        if problems.is_empty() { Ok(Templates { tera, rule, sources, prompts }) } else { Err(problems) }
-    }
-
-    /// The prompts that the templates write.
-    pub fn prompts(&self) -> &BTreeSet<String> {
-        &self.prompts
+        if problems.is_empty() { Ok(Templates { tera, rule, sources }) } else { Err(problems) }
     }
 
     /// The rule by which they write.
