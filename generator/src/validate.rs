@@ -171,13 +171,16 @@ fn run(validator: &Validator, file: &Filled<'_>) -> Option<Problem> {
             .replace("{architecture}", file.architecture)
             .replace("{file}", &path.to_string_lossy())
     };
-    let output = Command::new(program)
-        .args(arguments.iter().map(fill))
-        .current_dir(folder.path())
-        .env("LC_ALL", "C.UTF-8")
-        .stdin(Stdio::null())
-        .output();
-    let output = match output {
+    let mut command = Command::new(program);
+    command.args(arguments.iter().map(fill)).current_dir(folder.path()).env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+    if let Some((variable, text)) = &validator.configuration {
+        let configuration = folder.path().join("configuration");
+        if let Err(error) = std::fs::write(&configuration, text) {
+            return failed(format!("no temporary file for a validator: {error}"));
+        }
+        command.env(variable, configuration);
+    }
+    let output = match command.output() {
         Ok(output) => output,
         Err(error) => return failed(format!("`{program}` could not be run: {error}")),
     };

@@ -86,6 +86,8 @@ pub struct Validator {
     pub package: String,
     /// Some programs complain and exit 0.
     pub stderr_is_failure: bool,
+    /// A configuration file of its own, and the environment variable that names it: some programs lock the system's.
+    pub configuration: Option<(String, String)>,
 }
 
 /// `[[hook_points]]`: a file that must be in the pinned initrd.
@@ -296,10 +298,16 @@ fn read_validator(table: &mut Fields<'_, '_, '_>) -> Option<Validator> {
     let command: Vec<_> = table.texts("command").into_iter().map(|word| word.value).collect();
     let package = table.required("package", "package = \"debconf\"");
     let stderr_is_failure = table.switch("stderr_is_failure").unwrap_or(false);
+    let configuration = table.table("configuration", |own| {
+        let variable = own.required("variable", "variable = \"DEBCONF_SYSTEMRC\"");
+        let text = own.required("text", "text = \"…\"");
+        Some((variable?.value, text?.value))
+    });
     if !command.iter().any(|word| word.contains("{file}")) {
         table.push(Problem::at(&table.origin(), "`command` must name `{file}`"));
     }
-    Some(Validator { format: format?, command, package: package?.value, stderr_is_failure })
+    let configuration = configuration.flatten();
+    Some(Validator { format: format?, command, package: package?.value, stderr_is_failure, configuration })
 }
 
 /// The templates of a folder of built-in or own files.
