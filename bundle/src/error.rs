@@ -9,7 +9,7 @@ use crate::name::{KeyId, Sha256};
 pub enum Refusal {
     /// The typed code is not a code.
     #[error("the activation code {0}")]
-    CodeMalformed(#[from] crate::code::BadCode),
+    CodeMalformed(crate::code::BadCode),
     /// An authenticated answer: the site knows no such code.
     #[error("the site knows no such code, or it was revoked")]
     CodeUnknown,
@@ -131,6 +131,13 @@ pub enum Refusal {
     /// A redirect, a portal page, or no site at this address.
     #[error("{0}")]
     NotASite(String),
+}
+
+// Not `#[from]`: its text is ours already, and a chain of causes would say it twice.
+impl From<crate::code::BadCode> for Refusal {
+    fn from(bad: crate::code::BadCode) -> Refusal {
+        Refusal::CodeMalformed(bad)
+    }
 }
 
 impl Refusal {

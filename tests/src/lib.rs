@@ -77,3 +77,10 @@ pub fn differing(one: &BTreeMap<String, Vec<u8>>, other: &BTreeMap<String, Vec<u
     let names: std::collections::BTreeSet<_> = one.keys().chain(other.keys()).collect();
     names.into_iter().filter(|name| one.get(*name) != other.get(*name)).cloned().collect()
 }
+
+/// The time in so many days, as the command lines take it.
+#[must_use]
+pub fn in_days(days: u32) -> String {
+    let date = Program::new("date").args(["-u", "-d", &format!("+{days} days"), "+%Y-%m-%dT%H:%M:%SZ"]);
+    date.run().ok().stdout.trim().to_owned()
+}

@@ -34,7 +34,7 @@ impl Site {
     /// The workstation profile that `anode init` makes.
     pub const WORKSTATION: &str = "fedora-workstation";
     /// The organisation that `anode init` makes.
-    pub const ORGANISATION: &str = "example";
+    pub const ORGANISATION: &str = "example-school";
 
     /// Answers to the prompts of the server profile.
     pub const SERVER_ANSWERS: &[&str] = &[
@@ -46,12 +46,12 @@ impl Site {
     ];
     /// The same as questions at the console and what a person types.
     pub const SERVER_DIALOGUE: &[(&str, &str)] = &[
-        ("Name of the computer", "host-7"),
-        ("User name", "erika"),
-        ("Full name", "Erika Muster"),
-        ("Password", "correct horse battery"),
-        ("Once more", "correct horse battery"),
-        ("Disk", "/dev/vda"),
+        ("Name of the server:", "host-7"),
+        ("everything on it is erased:", "/dev/vda"),
+        ("Full name of the administrator:", "Erika Muster"),
+        ("Login of the administrator [admin]:", "erika"),
+        ("Password of the administrator:", "correct horse battery"),
+        ("Once more:", "correct horse battery"),
     ];
     /// Answers to the prompts of the workstation profile.
     pub const WORKSTATION_ANSWERS: &[&str] = Site::SERVER_ANSWERS;

@@ -15,12 +15,14 @@ fn faulty(site: &Site, words: &[&str]) {
 }
 
 #[test]
-fn a_fresh_repository_has_no_problems() {
+fn a_fresh_repository_has_no_errors() {
     let site = Site::new();
     let checked = site.anode(&["check"]).run().ok();
-    assert!(!checked.stderr.contains("error") && !checked.stderr.contains("warning"), "{checked}");
-    let json = site.anode(&["check", "--json"]).run().ok().json();
-    assert_eq!(problems(&json), Vec::<Value>::new());
+    assert!(!checked.stderr.contains("error"), "{checked}");
+    // Kernels are pinned by whoever means to boot them.
+    for problem in problems(&site.anode(&["check", "--json"]).run().ok().json()) {
+        assert!(problem["severity"] == "warning" && problem["message"].to_string().contains("not pinned"), "{problem}");
+    }
 }
 
 fn problems(json: &Value) -> Vec<Value> {
@@ -68,7 +70,7 @@ fn names_outside_the_alphabet_are_refused() {
         if name.starts_with('.') {
             let _ = checked.ok();
         } else {
-            let _ = checked.fails(&["kiosk".get(..2).filter(|_| name.starts_with('k')).unwrap_or(name), "a-z0-9"]);
+            let _ = checked.fails(&["kiosk".get(..2).filter(|_| name.starts_with('k')).unwrap_or(name), "a-z 0-9"]);
         }
     }
 }
@@ -76,14 +78,9 @@ fn names_outside_the_alphabet_are_refused() {
 #[test]
 fn symlinks_and_special_files_are_not_followed() {
     let site = Site::new();
-    symlink("/etc/passwd", site.repository().join("snippets").join("motd"))
-        .or_else(|_| {
-            fs::create_dir_all(site.repository().join("snippets"))?;
-            symlink("/etc/passwd", site.repository().join("snippets/motd"))
-        })
-        .expect("a link");
-    faulty(&site, &["snippets/motd", "symlink"]);
-    fs::remove_file(site.repository().join("snippets/motd")).expect("removing");
+    symlink("/etc/passwd", site.repository().join("snippets/passwd")).expect("a link");
+    faulty(&site, &["snippets/passwd", "symlink"]);
+    fs::remove_file(site.repository().join("snippets/passwd")).expect("removing");
     symlink("..", site.repository().join("loop")).expect("a link");
     faulty(&site, &["loop", "symlink"]);
     fs::remove_file(site.repository().join("loop")).expect("removing");

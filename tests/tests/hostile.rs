@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anode_tests::{Code, Nginx, Program, Site, copy_folder, files, read_json};
+use anode_tests::{Code, Nginx, Site, copy_folder, files, in_days, read_json};
 
 fn ready() -> (Site, Code) {
     let site = Site::new();
@@ -17,11 +17,6 @@ fn copy(site: &Site, name: &str) -> PathBuf {
     let folder = site.scratch(name);
     copy_folder(&site.current(), &folder);
     folder
-}
-
-fn in_days(days: u32) -> String {
-    let date = Program::new("date").args(["-u", "-d", &format!("+{days} days"), "+%Y-%m-%dT%H:%M:%SZ"]);
-    date.run().ok().stdout.trim().to_owned()
 }
 
 /// What an activation asks for, in order, as paths in the tree.

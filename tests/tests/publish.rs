@@ -73,7 +73,9 @@ fn a_read_only_place_is_named_and_left_alone() {
 
 #[test]
 fn of_two_publishers_the_second_is_refused() {
-    let site = Site::published();
+    let site = Site::new();
+    let _ = site.code(&[Site::SERVER], &[]);
+    site.release();
     let twin = site.scratch("twin");
     copy_folder(&site.repository(), &twin);
     site.change_title("Ours");
@@ -177,7 +179,7 @@ fn verify_finds_every_damaged_object_and_says_which() {
     let _ = site.verify(&copy).ok();
     let late = anode_tests::anode(["verify"])
         .arg(&copy)
-        .args(["--now", "2040-01-01T00:00:00Z"])
+        .args(["--now", &anode_tests::in_days(200)])
         .arg("--root")
         .arg(site.root());
     let _ = late.run().fails(&["expire"]);

@@ -53,7 +53,7 @@ pub fn write(dir: &Path, files: &[FilledFile], selection: &Selection) -> Result<
     let draft = Draft(parent.join(format!(".{name}.new-{}", std::process::id())));
     // Left behind by a run of the same number that was cut off.
     let _ = std::fs::remove_dir_all(&draft.0);
-    std::fs::DirBuilder::new().mode(0o700).create(&draft.0).map_err(|error| failed(&draft.0, &error))?;
+    std::fs::DirBuilder::new().mode(0o700).create(&draft.0).map_err(|error| failed(dir, &error))?;
     let mut written = Vec::new();
     let plain = files.iter().map(|file| (file.path.as_str(), file.mode, file.bytes.as_slice()));
     for (path, mode, bytes) in plain.chain([(SELECTION_FILE, 0o644, record.as_slice())]) {

@@ -44,7 +44,9 @@ impl Tree {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
-                    let path = error.path().and_then(|path| path.strip_prefix(root).ok()).unwrap_or(Path::new("."));
+                    // The repository itself has no name inside itself.
+                    let inside = error.path().and_then(|path| path.strip_prefix(root).ok());
+                    let path = inside.filter(|path| !path.as_os_str().is_empty()).unwrap_or(root);
                     problems.push(
                         Problem::error(&path.to_string_lossy(), format!("can not be read: {}", cause(&error)))
                             .help("check that the path exists and that you may read it"),
@@ -145,7 +147,7 @@ impl Tree {
         let mut ids = Vec::new();
         for name in folders.iter().filter(|name| !KNOWN.contains(name)) {
             if self.has(&format!("{name}/profile.toml")) {
-                ids.extend(check_id(name, name, "profile", problems));
+                ids.extend(check_id(name, name, "a profile", problems));
                 continue;
             }
             let message = format!("the folder `{name}` has no `profile.toml`");
