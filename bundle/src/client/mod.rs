@@ -325,18 +325,21 @@ impl<'a> Client<'a> {
     fn complete(&mut self, candidate: &Candidate) -> Result<Snapshot, Refusal> {
         let timestamp = &candidate.timestamp.document;
         self.trust.check_floor(timestamp, self.state.timestamp_floor())?;
-        let expiry = self.trust.check_expiry(timestamp);
         let own = matches!(candidate.origin, Origin::State | Origin::Cache);
-        let expired_offline = expiry.is_err() && own && !self.mirror_delivered;
-        if !expired_offline {
-            expiry?;
+        let may_be_expired = own && !self.mirror_delivered;
+        if !may_be_expired {
+            self.trust.check_expiry(timestamp)?;
         }
         let files = self.release(candidate)?;
         self.trust.check_floor(&files.release, self.state.release_floor())?;
+        // The release may have moved the present, so all three are judged now.
+        self.trust.check_expiry(self.trust.root())?;
         self.trust.check_expiry(&files.release)?;
         let until = files.release.offline_until;
-        if expired_offline && self.trust.now() >= until {
-            self.trust.check_expiry(timestamp)?;
+        let expiry = self.trust.check_expiry(timestamp);
+        let expired_offline = expiry.is_err();
+        if !may_be_expired || self.trust.now() >= until {
+            expiry?;
         }
         self.commit(candidate, &files);
         let offline = !self.mirror_delivered;

@@ -82,6 +82,40 @@ fn with_a_dead_clock_the_newest_signed_date_judges_the_others() {
     assert_eq!(exit(&result), 21, "{result:?}");
 }
 
+/// By the clock alone each of these trees would still hold.
+#[test]
+fn with_a_dead_clock_the_dates_of_root_and_release_count_too() {
+    for document in ["none", "root", "release"] {
+        let mut publisher = Publisher::of_site(7);
+        let keys = publisher.root_keys.clone();
+        publisher.now = start().plus(if document == "root" { 8 * DAY } else { DAY });
+        publisher.add_root(&keys, |_| ());
+        publisher.now = start().plus(if document == "release" { 8 * DAY } else { DAY });
+        publisher.publish();
+        publisher.stamp_with(|timestamp| {
+            timestamp["issued"] = json!(start());
+            timestamp["expires"] = json!(start().plus(7 * DAY));
+        });
+        let mut medium = Medium::new(&publisher, &["a"]);
+        medium.rtc = Moment::EPOCH;
+        let expected = if document == "none" { 0 } else { 21 };
+        assert_eq!(exit(&medium.refresh(&mut Network::of(&[&publisher.tree]))), expected, "{document}");
+    }
+}
+
+#[test]
+fn a_release_can_not_be_read_under_a_root_that_ended_before_it() {
+    let mut publisher = Publisher::of_site(7);
+    let keys = publisher.root_keys.clone();
+    publisher.add_root(&keys, |root| root["expires"] = json!(start().plus(DAY)));
+    publisher.now = start().plus(2 * DAY);
+    publisher.publish();
+    publisher.stamp_with(|timestamp| timestamp["issued"] = json!(start()));
+    let mut medium = Medium::new(&publisher, &["a"]);
+    medium.rtc = Moment::EPOCH;
+    assert_eq!(exit(&medium.refresh(&mut Network::of(&[&publisher.tree]))), 21);
+}
+
 #[test]
 fn a_medium_without_a_build_time_was_built_when_its_root_was_issued() {
     let publisher = Publisher::new();

@@ -82,7 +82,12 @@ fn a_shipped_root_that_does_not_meet_its_threshold_is_refused_without_a_request(
     }
     let mut other_body = complete.clone();
     other_body.root = other_body.root.iter().map(|byte| if *byte == b'S' { b's' } else { *byte }).collect();
-    for mut medium in [unsigned, below, wrong, other_body] {
+    let mut other_comment = complete.clone();
+    for key in &publisher.root_keys {
+        let file = key.sign(&complete.root, &format!("anode/1 root 2 {}", publisher.id));
+        other_comment.signatures.insert(key.listed.id, file);
+    }
+    for mut medium in [unsigned, below, wrong, other_body, other_comment] {
         assert_eq!(exit(&medium.refresh(&mut network)), 20);
     }
     let mut junk = complete.clone();
