@@ -197,8 +197,11 @@ fn complain(program: &str, said: &str, path: &Path, source: &Arc<Source>) -> Pro
     let words: Vec<_> = said.lines().map(str::trim).filter(|line| !line.is_empty()).take(4).collect();
     let text = words.join("; ").replace(&*path.to_string_lossy(), "the file");
     let problem = Problem::error(&source.path, format!("`{program}` does not accept it"));
-    let line = said.split_once("line ").and_then(|(_, rest)| {
-        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    // `… on line 14 of …`, or a compiler's `FILE: 14: …`.
+    let named = format!("{}:", path.display());
+    let line = ["line ", &named].iter().find_map(|before| {
+        let (_, rest) = said.split_once(before)?;
+        let digits: String = rest.trim_start().chars().take_while(char::is_ascii_digit).collect();
         digits.parse::<usize>().ok().filter(|line| (1..=source.text.lines().count()).contains(line))
     });
     match line {

@@ -10,7 +10,7 @@ use tera::{ErrorKind, Tera};
 use super::escape::{CLOSE, OPEN, Rule};
 use super::layers::Layers;
 use super::tags::{assigned, includes, tags};
-use crate::diagnose::{Problem, Problems, Source, nearest, position};
+use crate::diagnose::{Problem, Problems, Source, line_span, nearest};
 use crate::repository::{RESERVED_VARIABLES, Variable, VariableType};
 
 /// Templates of one rule, ready to render.
@@ -125,7 +125,7 @@ impl Templates {
                 .help(format!("set it in `{profile}`, in an organisation or in `anode.toml`"));
         }
         if short.starts_with("Field `") {
-            let is_prompt = source.text.get(span.clone()).is_some_and(|text| text.starts_with("prompt"));
+            let is_prompt = source.text.get(..span.start).is_some_and(|text| text.ends_with("prompt."));
             let known: Vec<_> =
                 rest.split(": ").nth(1).unwrap_or_default().split(", ").filter(|n| !n.is_empty()).collect();
             return if is_prompt {
@@ -182,7 +182,7 @@ impl Templates {
             let source = parts.next().and_then(|name| self.sources.get(name));
             problems.push(match (source, line, column) {
                 (Some(source), Some(line), Some(column)) => {
-                    let whole = crate::diagnose::line_span(&source.text, line);
+                    let whole = line_span(&source.text, line);
                     let start = (whole.start + column.saturating_sub(1)).min(whole.end);
                     let rest = source.text.get(start..whole.end).unwrap_or_default();
                     let width = rest.find(['%', '}', '(']).unwrap_or(rest.len());
@@ -199,17 +199,14 @@ impl Templates {
 
     /// The line of a template that a line of its output came from, as well as it can be told.
     pub fn line_of(&self, main: &str, rendered_line: &str) -> Option<(Arc<Source>, Range<usize>)> {
-        let constant = rendered_line.split(OPEN).next().unwrap_or_default().trim();
-        if constant.len() < 3 {
-            return None;
-        }
+        let pieces = rendered_line.split([OPEN, CLOSE]).step_by(2).map(str::trim).filter(|piece| !piece.is_empty());
+        let constant: Vec<_> = pieces.collect();
+        let fits = |line: &str| line.contains("{{") && constant.iter().all(|piece| line.contains(piece));
         let candidates = self.sources.get(main).into_iter().chain(self.sources.values());
-        candidates.filter_map(|source| Some((source.clone(), source.text.find(constant)?))).next().map(
-            |(source, at)| {
-                let span = crate::diagnose::line_span(&source.text, position(&source.text, at).0);
-                (source, span)
-            },
-        )
+        candidates.filter(|_| !constant.is_empty()).find_map(|source| {
+            let number = source.text.lines().position(fits)? + 1;
+            Some((source.clone(), line_span(&source.text, number)))
+        })
     }
 }
 

@@ -118,7 +118,10 @@ pub fn read(source: &Arc<Source>, problems: &mut Problems) -> Option<Site> {
 fn read_urls(site: &mut Fields<'_, '_, '_>) -> Vec<String> {
     let urls = site.texts("urls");
     if urls.is_empty() {
-        let problem = Problem::at(&site.origin(), "the site has no address yet, so `anode publish` can not look at it from outside");
+        let problem = Problem::at(
+            &site.origin(),
+            "the site has no address yet, so `anode publish` can not look at it from outside",
+        );
         site.push(problem.as_warning().help("add `urls = [\"https://install.example.org/\"]`"));
     }
     let mut read = Vec::new();
