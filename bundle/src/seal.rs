@@ -375,6 +375,36 @@ mod tests {
         assert!(!open(&SiteId::from_bytes([8; 16]), &profile, 1, 1));
     }
 
+    /// A sealer can make an object that two keys open, because the cipher alone does not commit to its key. The commitment does.
+    #[test]
+    fn an_object_that_does_not_commit_to_its_key_does_not_open() {
+        let (pack_id, key) = (root().pack_id(&id("p"), None), root().pack_key(&id("p"), None, 1));
+        let padded = pad(b"x", PACK_HEADER + TAG);
+        let (content_key, commitment) = pack_keys(&key, &[9; 32], &site(), &pack_id);
+        for (said, opens) in [(commitment, true), (Zeroizing::new([0; 32]), false)] {
+            let mut object = [&b"ANP1\0\x01\0\0\0\x01"[..], &[9; 32], said.as_slice()].concat();
+            let payload = Payload { msg: &padded, aad: &object.clone() };
+            let body = ChaCha20Poly1305::new(&(*content_key).into()).encrypt(&Nonce::default(), payload).unwrap();
+            object.extend_from_slice(&body);
+            assert_eq!(open_pack(&site(), &pack_id, &key, 1, &object).is_ok(), opens);
+        }
+    }
+
+    #[test]
+    fn padding_that_is_not_zero_or_of_another_size_is_refused() {
+        let padded = pad(b"abc", 90);
+        let opens = |padded: &[u8]| unpad("it", padded, 90).is_ok();
+        assert!(opens(&padded));
+        let mut marked = padded.to_vec();
+        marked[1024 - 90 - 1] = 1;
+        assert!(!opens(&marked));
+        assert!(!opens(&[&padded[..], &[0; 1024]].concat()));
+        assert!(!opens(&padded[..512]));
+        for length in [0_u32, u32::MAX, 1024 - 90 - 3] {
+            assert_eq!(opens(&[&length.to_be_bytes()[..], &[0; 930]].concat()), length == 0);
+        }
+    }
+
     #[test]
     fn one_changed_bit_or_a_cut_anywhere_is_refused() {
         let keys = SealKeyPair::derive(&Zeroizing::new([3; 32]));
