@@ -70,7 +70,7 @@ fn names_outside_the_alphabet_are_refused() {
         if name.starts_with('.') {
             let _ = checked.ok();
         } else {
-            let _ = checked.fails(&["kiosk".get(..2).filter(|_| name.starts_with('k')).unwrap_or(name), "a-z 0-9"]);
+            let _ = checked.fails(&[name, "a-z 0-9"]);
         }
     }
 }
