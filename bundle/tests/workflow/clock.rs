@@ -117,6 +117,18 @@ fn a_release_can_not_be_read_under_a_root_that_ended_before_it() {
 }
 
 #[test]
+fn with_a_dead_clock_the_build_time_of_the_medium_counts() {
+    let publisher = Publisher::new();
+    let mut medium = Medium::new(&publisher, &["a"]);
+    medium.rtc = Moment::EPOCH;
+    for (days, expected) in [(7, 0), (8, 21)] {
+        medium.build = Some(start().plus(days * DAY));
+        assert_eq!(exit(&medium.refresh(&mut Network::of(&[&publisher.tree]))), expected, "{days} days");
+        medium.state = Some(Disk::default());
+    }
+}
+
+#[test]
 fn a_medium_without_a_build_time_was_built_when_its_root_was_issued() {
     let publisher = Publisher::new();
     let mut medium = Medium::new(&publisher, &["a"]);

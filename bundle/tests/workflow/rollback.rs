@@ -26,6 +26,24 @@ fn a_timestamp_below_the_floor_is_refused_and_the_own_copy_stays() {
 }
 
 #[test]
+fn a_cache_below_the_floor_is_no_way_out() {
+    let mut publisher = Publisher::new();
+    let old = publisher.tree.clone();
+    publisher.publish();
+    let mut network = Network::of(&[&publisher.tree]);
+    let mut medium = Medium::new(&publisher, &["a"]);
+    medium.refresh(&mut network).unwrap();
+    // Of the own pair only the timestamp is whole: it can not be used, and it is the floor.
+    let pair = medium.state.as_mut().unwrap().files.values_mut().next().unwrap();
+    pair.truncate(pair.len() - 1);
+    medium.cache = Some(Disk::of(&old));
+    network.cut("a");
+    assert_eq!(exit(&medium.refresh(&mut network)), 30);
+    medium.state = None;
+    assert_eq!(medium.refresh(&mut network).unwrap().timestamp.version, 1);
+}
+
+#[test]
 fn a_timestamp_below_the_floor_is_a_rollback_when_nothing_else_holds() {
     let mut publisher = strict_site();
     publisher.stamp_with(|timestamp| timestamp["expires"] = json!(start().plus(DAY)));
