@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anode_tests::{Program, Site, Terminal, binary};
+use anode_tests::{Program, Site, SmallDisk, Terminal, binary};
 
 #[test]
 fn activation_over_tls_writes_the_files_and_the_record() {
@@ -149,6 +149,26 @@ fn the_target_must_be_a_folder_that_can_be_made() {
         assert!(message.contains(target.to_str().expect("text")), "{message}");
     }
     assert_eq!(anode_tests::files(&full).into_keys().collect::<Vec<_>>(), ["precious"]);
+}
+
+#[test]
+fn a_full_or_read_only_disk_is_exit_50_and_leaves_nothing_behind() {
+    let site = Site::new();
+    let code = site.code(&[Site::SERVER], &[]);
+    site.release();
+    let Some(disk) = SmallDisk::new(4) else { return };
+    let target = disk.path().join("files");
+    let run = || site.fetch(&code.text).answers(Site::SERVER_ANSWERS).into(&target).run();
+    disk.fill(8);
+    let message = run().refused(50, "io");
+    assert!(message.contains("no space left") && message.contains("files"), "{message}");
+    disk.empty();
+    disk.read_only(true);
+    let message = run().refused(50, "io");
+    assert!(message.contains("read-only"), "{message}");
+    disk.read_only(false);
+    assert_eq!(anode_tests::files(disk.path()).into_keys().collect::<Vec<_>>(), Vec::<String>::new());
+    let _ = run().files();
 }
 
 #[test]
