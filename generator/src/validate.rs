@@ -185,7 +185,8 @@ fn run(validator: &Validator, file: &Filled<'_>) -> Option<Problem> {
         Err(error) => return failed(format!("`{program}` could not be run: {error}")),
     };
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    if output.status.success() && !(validator.stderr_is_failure && !complaint.trim().is_empty()) {
+    let complained = validator.stderr_is_failure && !complaint.trim().is_empty();
+    if output.status.success() && !complained {
         return None;
     }
     let said = format!("{complaint}\n{}", String::from_utf8_lossy(&output.stdout));

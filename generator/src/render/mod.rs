@@ -42,9 +42,10 @@ pub struct Renderer<'r> {
     repository: &'r Repository,
     nonce: Nonce,
     // By rule, definition and the addresses of the files: the repository outlives the renderer.
-    parsed: Mutex<HashMap<(Rule, &'r Id, Vec<usize>), Parsed>>,
+    parsed: Mutex<HashMap<TemplatesKey<'r>, Parsed>>,
 }
 
+type TemplatesKey<'r> = (Rule, &'r Id, Vec<usize>);
 type Parsed = Arc<Result<Templates, Problems>>;
 
 /// Renders one profile.

@@ -1,6 +1,6 @@
 //! What one file says about another: names that must exist, variables that must be declared, codes that must be unique.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anode_bundle::Refusal;
 use anode_bundle::name::{Id, Locator};
@@ -106,6 +106,11 @@ fn check_type(declared: &Variable, setting: &super::value::Setting, problems: &m
 /// Codes belong to organisations, offer profiles that these may see, and are unique.
 pub fn codes(named: &Named<'_>, codes: &[ReadTerms], problems: &mut Problems) {
     let mut seen: HashMap<Locator, &ReadTerms> = HashMap::with_capacity(codes.len());
+    let mut profiles: HashMap<&Id, Vec<&Profile>> = HashMap::new();
+    for profile in named.profiles {
+        profiles.entry(&profile.id).or_default().push(profile);
+    }
+    let organisations: HashSet<&Id> = named.organisations.iter().map(|known| &known.id).collect();
     for code in codes {
         let terms = &code.terms;
         let organisation = &terms.organisation;
@@ -114,15 +119,13 @@ pub fn codes(named: &Named<'_>, codes: &[ReadTerms], problems: &mut Problems) {
             problems.push(Problem::error(&code.source.path, message).help("one of the two is a copy: remove it"));
         }
         // One that could not be read has been reported already.
-        if !named.organisations.iter().any(|known| known.id == *organisation)
-            && !named.tree.has(&format!("orgs/{organisation}/org.toml"))
-        {
+        if !organisations.contains(organisation) && !named.tree.has(&format!("orgs/{organisation}/org.toml")) {
             let message = format!("there is no organisation `{organisation}`");
             let known = named.organisations.iter().map(|known| known.id.as_str());
             problems.push(nearest_or_list(Problem::error(&code.source.path, message), organisation.as_str(), known));
         }
         let visible = |profile: &&Profile| profile.organisation.as_ref().is_none_or(|owner| owner == organisation);
-        let find = |id: &Id| named.profiles.iter().filter(visible).find(|profile| profile.id == *id);
+        let find = |id: &Id| profiles.get(id)?.iter().copied().find(visible);
         for name in &code.profiles {
             let id = &name.value;
             let unread = [format!("{id}/profile.toml"), format!("orgs/{organisation}/{id}/profile.toml")];

@@ -67,15 +67,19 @@ impl Repository {
     /// The organisation of that name.
     #[must_use]
     pub fn organisation(&self, id: &Id) -> Option<&Organisation> {
-        self.organisations.iter().find(|organisation| organisation.id == *id)
+        let place = self.organisations.binary_search_by(|known| known.id.cmp(id));
+        place.ok().and_then(|index| self.organisations.get(index))
     }
 
-    /// The profile that an organisation means by a name: its own, else everybody's. `None`: nobody in particular.
+    /// The profile that an organisation means by a name: everybody's, or its own. `None`: nobody in particular.
     #[must_use]
     pub fn profile(&self, id: &Id, organisation: Option<&Id>) -> Option<&Profile> {
-        let visible =
-            |profile: &&Profile| profile.organisation.is_none() || profile.organisation.as_ref() == organisation;
-        self.profiles.iter().filter(visible).find(|profile| profile.id == *id)
+        let find = |owner: Option<&Id>| {
+            let place =
+                self.profiles.binary_search_by(|known| (known.organisation.as_ref(), &known.id).cmp(&(owner, id)));
+            place.ok().and_then(|index| self.profiles.get(index))
+        };
+        find(None).or_else(|| organisation.and_then(|owner| find(Some(owner))))
     }
 
     /// The profiles that an organisation may use.
@@ -112,9 +116,12 @@ pub fn load(root: &Path) -> Result<(Repository, Problems), Problems> {
     };
     let snippets = read_snippets(&tree, "snippets", &mut problems);
     let installers = read_installers(&tree, &mut problems);
-    let (organisations, own) = read_organisations(&tree, &mut problems);
+    let (mut organisations, own) = read_organisations(&tree, &mut problems);
     let mut profiles = read_profiles(&tree, &mut problems);
     profiles.extend(own);
+    // Names are looked up in these by halving.
+    profiles.sort_by(|a, b| (&a.organisation, &a.id).cmp(&(&b.organisation, &b.id)));
+    organisations.sort_by(|a, b| a.id.cmp(&b.id));
     let codes = read_codes(&tree, &mut problems);
     let generations = match tree.toml(Generations::PATH, &mut problems) {
         Some(source) => Generations::read(&source, &mut problems),

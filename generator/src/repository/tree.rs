@@ -103,11 +103,11 @@ impl Tree {
 
     /// The folders directly below a folder (`""`: the top) that hold a file at some depth, in order.
     pub fn folders(&self, folder: &str) -> BTreeSet<&str> {
-        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-        self.files
-            .iter()
-            .filter_map(|path| path.strip_prefix(prefix.as_str())?.split_once('/').map(|(first, _)| first))
-            .collect()
+        let first = |path: &'_ str| path.split_once('/').map(|(first, _)| first.len());
+        if folder.is_empty() {
+            return self.files.iter().filter_map(|path| path.get(..first(path)?)).collect();
+        }
+        self.below(folder).filter_map(|path| path.get(..first(path)?)).collect()
     }
 
     /// The files directly at the top.

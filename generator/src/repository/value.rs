@@ -174,7 +174,7 @@ impl Variable {
             (_, other) => return Err(format!("must be a string, not {}", other.type_name())),
         };
         let line_end = kind == VariableType::Text;
-        let odd = |c: &char| !anode_bundle::display::is_printable(*c) && !(line_end && matches!(c, '\n' | '\t'));
+        let odd = |c: &char| !(anode_bundle::display::is_printable(*c) || line_end && matches!(c, '\n' | '\t'));
         if let Some(c) = text.chars().find(odd) {
             return Err(match c {
                 '\n' | '\r' => "must be one line".to_owned(),
