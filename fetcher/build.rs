@@ -1,0 +1,16 @@
+//! Links the binary on the medium small: without unwind tables, which a panic that aborts never reads, and with packed relocations.
+
+use std::env::var;
+
+fn main() {
+    println!("cargo::rerun-if-changed=link.ld");
+    let is = |name: &str, value: &str| var(name).is_ok_and(|found| found == value);
+    // Cargo does not tell a build script the profile's name or its `panic`; only the profile `fetcher` optimises for size.
+    if is("CARGO_CFG_TARGET_ENV", "musl") && is("OPT_LEVEL", "z") {
+        let folder = var("CARGO_MANIFEST_DIR").unwrap_or_default();
+        println!("cargo::rustc-link-arg-bins=-Wl,-T,{folder}/link.ld");
+        println!("cargo::rustc-link-arg-bins=-Wl,--no-eh-frame-hdr");
+        // Relative relocations as a bitmap (DT_RELR), which musl's start-up code reads since 1.2.4.
+        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
+}
