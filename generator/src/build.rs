@@ -77,7 +77,12 @@ impl Previous {
     ///
     /// # Errors
     /// If it can not be read, or does not verify under the site's root.
-    pub fn read(transport: &mut dyn Transport, base: &str, folder: Option<&Path>, site: &mut TrustedSite) -> Result<Option<Previous>> {
+    pub fn read(
+        transport: &mut dyn Transport,
+        base: &str,
+        folder: Option<&Path>,
+        site: &mut TrustedSite,
+    ) -> Result<Option<Previous>> {
         let now = site.chain.trust.now();
         let mut get = |path: &str, limit: u64| transport.get(&Request { base, path, limit, now });
         let signed_timestamp = match get(tree::TIMESTAMP, TIMESTAMP_LIMIT) {
@@ -86,13 +91,22 @@ impl Previous {
             Err(error) => return Err(anyhow!(error.refusal())),
         };
         let trust = &mut site.chain.trust;
-        let timestamp = trust.timestamp(&signed_timestamp).with_context(|| format!("verifying the timestamp of `{base}`"))?.document;
+        let timestamp = trust
+            .timestamp(&signed_timestamp)
+            .with_context(|| format!("verifying the timestamp of `{base}`"))?
+            .document;
         let version = timestamp.release.version;
         let body = get(&tree::release(version), RELEASE_LIMIT).map_err(|error| anyhow!(error.refusal()))?;
-        let signature = get(&tree::release_signature(version), signature::LIMIT).map_err(|error| anyhow!(error.refusal()))?;
+        let signature =
+            get(&tree::release_signature(version), signature::LIMIT).map_err(|error| anyhow!(error.refusal()))?;
         let signed_release = Signed { body, signature };
-        ensure!(signed_release.reference(version) == timestamp.release, "`{base}`: release {version} is not the one that its timestamp names");
-        let release = trust.release(&signed_release.signature, &signed_release.body).with_context(|| format!("verifying release {version} of `{base}`"))?;
+        ensure!(
+            signed_release.reference(version) == timestamp.release,
+            "`{base}`: release {version} is not the one that its timestamp names"
+        );
+        let release = trust
+            .release(&signed_release.signature, &signed_release.body)
+            .with_context(|| format!("verifying release {version} of `{base}`"))?;
         let folder = folder.map(Path::to_owned);
         Ok(Some(Previous { timestamp, signed_timestamp, release: release.document, signed_release, folder }))
     }
@@ -109,21 +123,37 @@ pub fn build(order: Order<'_>) -> Result<Built> {
     let probe = trusted::probe_terms(order.folder)?;
     let staging = Staging::begin(order.out)?;
 
-    let own = Previous::read(&mut crate::tree::TreeFolder::new(order.out), &order.out.display().to_string(), Some(order.out), order.site)
-        .with_context(|| format!("reading the tree that is there; if it can be thrown away, remove `{}`", order.out.display()))?;
+    let own = Previous::read(
+        &mut crate::tree::TreeFolder::new(order.out),
+        &order.out.display().to_string(),
+        Some(order.out),
+        order.site,
+    )
+    .with_context(|| {
+        format!("reading the tree that is there; if it can be thrown away, remove `{}`", order.out.display())
+    })?;
     let mut trees: Vec<Previous> = order.previous;
     trees.extend(own);
     let memo_file = order.folder.join(MEMO);
     let memo = Memo::read(&seal, &memo_file, order.out);
-    let ingredients =
-        Ingredients { repository: order.repository, seal: &seal, memo: &memo, at: order.at, probe: &probe, progress: order.progress };
+    let ingredients = Ingredients {
+        repository: order.repository,
+        seal: &seal,
+        memo: &memo,
+        at: order.at,
+        probe: &probe,
+        progress: order.progress,
+    };
     let plan = plan(&ingredients, order.packs)?;
 
     let (root, days) = (order.site.root(), order.site.days());
     let newest = trees.iter().max_by_key(|tree| (tree.release.version, tree.timestamp.version));
     let last_issued = trees.iter().flat_map(|tree| [tree.release.issued, tree.timestamp.issued]).max();
     if let Some(last) = last_issued.filter(|last| *last > order.at) {
-        anyhow::bail!("the build's time {} is earlier than that of the previous tree, {last}; set the clock or give a later `--at`", order.at);
+        anyhow::bail!(
+            "the build's time {} is earlier than that of the previous tree, {last}; set the clock or give a later `--at`",
+            order.at
+        );
     }
     let keepable = newest.filter(|old| {
         documents::says_the_same(&old.release, &plan.content, root, days) && documents::is_young(&old.release, order.at)
@@ -138,7 +168,9 @@ pub fn build(order: Order<'_>) -> Result<Built> {
     let reference = signed_release.reference(release.version);
     let last_timestamp = trees.iter().map(|tree| tree.timestamp.version).max().unwrap_or(0);
     let current = trees.iter().find(|tree| {
-        tree.timestamp.version == last_timestamp && tree.timestamp.release == reference && documents::is_young(&tree.timestamp, order.at)
+        tree.timestamp.version == last_timestamp
+            && tree.timestamp.release == reference
+            && documents::is_young(&tree.timestamp, order.at)
     });
     let (timestamp_version, signed_timestamp) = match current {
         Some(old) if keepable.is_some() => (old.timestamp.version, old.signed_timestamp.clone()),
@@ -188,7 +220,11 @@ fn write_objects(staging: &Staging, plan: &Plan, trees: &[Previous], progress: &
         for kept in ["release", "objects"] {
             for entry in WalkDir::new(folder.join(kept)).min_depth(1) {
                 let entry = entry.with_context(|| format!("reading the previous tree `{}`", folder.display()))?;
-                let path = entry.path().strip_prefix(folder)?.to_str().context("a file name in the previous tree is not UTF-8")?;
+                let path = entry
+                    .path()
+                    .strip_prefix(folder)?
+                    .to_str()
+                    .context("a file name in the previous tree is not UTF-8")?;
                 if entry.file_type().is_file() && there.insert(path.to_owned()) {
                     staging.keep(folder, path)?;
                 }

@@ -61,16 +61,26 @@ pub fn make(repository: &Repository, root: &Root, origin: Origin, wanted: Wanted
     let policy = &root.policy;
     let secret = match origin {
         Origin::Generated => {
-            let length = policy.code_length.first().and_then(|length| usize::try_from(*length).ok()).context("the root allows no codes")?;
+            let length = policy
+                .code_length
+                .first()
+                .and_then(|length| usize::try_from(*length).ok())
+                .context("the root allows no codes")?;
             Secret::Code(new_code(length)?)
         }
         Origin::Chosen(phrase) => {
-            ensure!(policy.phrases, "the root of this site allows no chosen codes (`phrases`); leave `--code` away and a code is made");
+            ensure!(
+                policy.phrases,
+                "the root of this site allows no chosen codes (`phrases`); leave `--code` away and a code is made"
+            );
             check_strength(&phrase)?;
             Secret::Phrase(phrase)
         }
         Origin::Hardware(machine) => {
-            ensure!(policy.hardware, "the root of this site allows no hardware activation (`hardware`); leave `--hardware` away and a code is made");
+            ensure!(
+                policy.hardware,
+                "the root of this site allows no hardware activation (`hardware`); leave `--hardware` away and a code is made"
+            );
             Secret::Hardware(machine)
         }
     };
@@ -116,14 +126,16 @@ fn check_wanted(repository: &Repository, wanted: &Wanted) -> Result<()> {
             let known = repository.visible_to(organisation).map(|known| known.id.as_str()).collect();
             bail!("`{organisation}` has no profile `{profile}`{}", near(profile.as_str(), known));
         }
-        ensure!(!wanted.profiles.iter().take(at).any(|other| other == profile), "the profile `{profile}` is named twice");
+        ensure!(
+            !wanted.profiles.iter().take(at).any(|other| other == profile),
+            "the profile `{profile}` is named twice"
+        );
     }
     for (name, answer) in &wanted.answers {
-        let mut prompts = wanted
-            .profiles
-            .iter()
-            .filter_map(|profile| repository.profile(profile, Some(organisation)))
-            .flat_map(|profile| profile.prompts.iter().map(|prompt| &prompt.value).filter(|prompt| prompt.name == *name));
+        let mut prompts =
+            wanted.profiles.iter().filter_map(|profile| repository.profile(profile, Some(organisation))).flat_map(
+                |profile| profile.prompts.iter().map(|prompt| &prompt.value).filter(|prompt| prompt.name == *name),
+            );
         ensure!(prompts.clone().next().is_some(), "none of the profiles asks for `{name}`");
         prompts.try_for_each(|prompt| prompt.check(answer))?;
     }
@@ -138,7 +150,11 @@ fn check_secrets(repository: &Repository, wanted: &Wanted, secret: &Secret) -> R
         ensure!(
             allowed || !has_secrets(repository, profile),
             "the profile `{id}` holds secrets (crypt hashes), which a chosen code or a machine's identity must not open; use a generated code{}",
-            if matches!(secret, Secret::Hardware(_)) { ", or set `hardware_secrets = true` in the profile" } else { "" }
+            if matches!(secret, Secret::Hardware(_)) {
+                ", or set `hardware_secrets = true` in the profile"
+            } else {
+                ""
+            }
         );
     }
     Ok(())
@@ -148,12 +164,16 @@ fn has_secrets(repository: &Repository, profile: &crate::repository::Profile) ->
     use crate::repository::VariableType;
     let is_secret = |name: &str| {
         let definition = repository.definition(profile);
-        definition.and_then(|definition| definition.variables.get(name)).is_some_and(|variable| {
-            variable.kind == VariableType::Crypt || variable.items == VariableType::Crypt
-        })
+        definition
+            .and_then(|definition| definition.variables.get(name))
+            .is_some_and(|variable| variable.kind == VariableType::Crypt || variable.items == VariableType::Crypt)
     };
     let organisation = profile.organisation.as_ref().and_then(|id| repository.organisation(id));
-    let layers = [Some(&repository.site.variables), organisation.map(|organisation| &organisation.variables), Some(&profile.variables)];
+    let layers = [
+        Some(&repository.site.variables),
+        organisation.map(|organisation| &organisation.variables),
+        Some(&profile.variables),
+    ];
     layers.into_iter().flatten().flat_map(|layer| layer.keys()).any(|name| is_secret(name))
 }
 
@@ -175,8 +195,11 @@ pub fn write_terms(folder: &Path, terms: &CodeTerms) -> Result<PathBuf> {
     let path = folder.join(terms.path());
     let parent = path.parent().context("terms need a folder")?;
     fs::create_dir_all(parent).with_context(|| format!("creating `{}`", parent.display()))?;
-    let mut file = tempfile::NamedTempFile::new_in(parent).with_context(|| format!("writing below `{}`", parent.display()))?;
-    file.write_all(terms.to_toml().as_bytes()).and_then(|()| file.as_file().sync_all()).with_context(|| format!("writing `{}`", path.display()))?;
+    let mut file =
+        tempfile::NamedTempFile::new_in(parent).with_context(|| format!("writing below `{}`", parent.display()))?;
+    file.write_all(terms.to_toml().as_bytes())
+        .and_then(|()| file.as_file().sync_all())
+        .with_context(|| format!("writing `{}`", path.display()))?;
     file.persist_noclobber(&path).map_err(|error| match error.error.kind() {
         std::io::ErrorKind::AlreadyExists => anyhow!("`{}` is there already; choose another `--label`", path.display()),
         _ => anyhow!(error.error).context(format!("writing `{}`", path.display())),
@@ -206,7 +229,8 @@ pub fn revoke(repository: &Repository, terms: &CodeTerms, keep_keys: KeepKeys) -
         }
         let path = repository.root.join(Generations::PATH);
         let parent = path.parent().context("generations need a folder")?;
-        let file = tempfile::NamedTempFile::new_in(parent).with_context(|| format!("writing below `{}`", parent.display()))?;
+        let file =
+            tempfile::NamedTempFile::new_in(parent).with_context(|| format!("writing below `{}`", parent.display()))?;
         fs::write(file.path(), generations.to_toml()).with_context(|| format!("writing `{}`", path.display()))?;
         file.persist(&path).with_context(|| format!("writing `{}`", path.display()))?;
     }

@@ -3,8 +3,8 @@
 use anode_bundle::Moment;
 use anode_bundle::derive::KdfPolicy;
 use anode_bundle::document::{
-    Document, FormatEnd, Index, Lifetimes, ObjectRef, Policy, RELEASE_LIMIT, ROOT_LIMIT, Release, ReleaseRef, Role, Roles, Root,
-    Timestamp,
+    Document, FormatEnd, Index, Lifetimes, ObjectRef, Policy, RELEASE_LIMIT, ROOT_LIMIT, Release, ReleaseRef, Role,
+    Roles, Root, Timestamp,
 };
 use anode_bundle::name::{Id, SealPublicKey, Sha256, SiteId};
 use anode_bundle::signature::ListedKey;
@@ -112,7 +112,14 @@ pub struct Days {
 ///
 /// # Errors
 /// If it would be larger than the medium reads, or break a rule that the medium checks.
-pub fn release(content: ReleaseContent, version: u64, root: &Root, days: Days, at: Moment, signer: &Signer) -> Result<(Release, Signed)> {
+pub fn release(
+    content: ReleaseContent,
+    version: u64,
+    root: &Root,
+    days: Days,
+    at: Moment,
+    signer: &Signer,
+) -> Result<(Release, Signed)> {
     let release = Release {
         format: 1,
         kind: Release::KIND.to_owned(),
@@ -136,7 +143,14 @@ pub fn release(content: ReleaseContent, version: u64, root: &Root, days: Days, a
 ///
 /// # Errors
 /// As [`release`].
-pub fn timestamp(release: ReleaseRef, version: u64, root: &Root, days: Days, at: Moment, signer: &Signer) -> Result<Signed> {
+pub fn timestamp(
+    release: ReleaseRef,
+    version: u64,
+    root: &Root,
+    days: Days,
+    at: Moment,
+    signer: &Signer,
+) -> Result<Signed> {
     let timestamp = Timestamp {
         format: 1,
         kind: Timestamp::KIND.to_owned(),
@@ -174,8 +188,14 @@ pub fn is_young<D: Document>(document: &D, at: Moment) -> bool {
 fn body<D: Document + Serialize>(document: &D, limit: u64) -> Result<Vec<u8>> {
     let mut body = serde_json::to_vec_pretty(document)?;
     body.push(b'\n');
-    ensure!(body.len() as u64 <= limit, "the {} would have {} bytes, and the medium reads {limit}", D::KIND, body.len());
-    D::parse(&body).map_err(|refusal| anyhow::anyhow!("the new {} is not one that the medium accepts: {refusal}", D::KIND))?;
+    ensure!(
+        body.len() as u64 <= limit,
+        "the {} would have {} bytes, and the medium reads {limit}",
+        D::KIND,
+        body.len()
+    );
+    D::parse(&body)
+        .map_err(|refusal| anyhow::anyhow!("the new {} is not one that the medium accepts: {refusal}", D::KIND))?;
     Ok(body)
 }
 

@@ -110,12 +110,21 @@ fn write_repository(dir: &Path, site: &SiteId, ring: &KeyRing, wishes: &Wishes<'
         let name = example.iter().find_map(|(path, _)| path.strip_suffix(suffix)?.strip_prefix(prefix));
         name.map(str::to_owned).with_context(|| format!("the example has no `{prefix}…{suffix}`"))
     };
-    Ok(Founding { root_hash: Sha256::of(&body), first_profile: first("/profile.toml", "")?, organisation: first("/org.toml", "orgs/")? })
+    Ok(Founding {
+        root_hash: Sha256::of(&body),
+        first_profile: first("/profile.toml", "")?,
+        organisation: first("/org.toml", "orgs/")?,
+    })
 }
 
 /// The probe lives for ten years: it opens nothing that anybody could want.
 fn write_probe(dir: &Path, ring: &KeyRing, root: &Root, at: Moment) -> Result<()> {
-    let length = root.policy.code_length.first().and_then(|length| usize::try_from(*length).ok()).context("the root allows no codes")?;
+    let length = root
+        .policy
+        .code_length
+        .first()
+        .and_then(|length| usize::try_from(*length).ok())
+        .context("the root allows no codes")?;
     let code = new_code(length)?;
     ring.create(SecretName::Probe, &code.reveal())?;
     let probe = Id::new("probe")?;
@@ -196,6 +205,10 @@ fn write(dir: &Path, path: &str, bytes: &[u8]) -> Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).with_context(|| format!("creating `{}`", parent.display()))?;
     }
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(&path).with_context(|| format!("creating `{}`", path.display()))?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .with_context(|| format!("creating `{}`", path.display()))?;
     std::io::Write::write_all(&mut file, bytes).with_context(|| format!("writing `{}`", path.display()))
 }

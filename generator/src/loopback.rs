@@ -77,13 +77,19 @@ fn converse(stream: TcpStream, folder: &Path, config: Arc<ServerConfig>) -> io::
         while reader.read_line(&mut header)? > 2 {
             header.clear();
         }
-        let path = request.strip_prefix("GET /").and_then(|rest| rest.split(' ').next()).and_then(|path| SafePath::new(path).ok());
+        let path = request
+            .strip_prefix("GET /")
+            .and_then(|rest| rest.split(' ').next())
+            .and_then(|path| SafePath::new(path).ok());
         let body = path.and_then(|path| std::fs::read(PathBuf::from(folder).join(path.as_str())).ok());
         let (status, body) = match body {
             Some(body) => ("200 OK", body),
             None => ("404 Not Found", b"not found\n".to_vec()),
         };
-        let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
         let writer = reader.get_mut();
         writer.write_all(&[head.as_bytes(), &body].concat())?;
         writer.flush()?;

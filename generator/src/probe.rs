@@ -39,7 +39,11 @@ pub struct Attempt<'a> {
 ///
 /// # Errors
 /// What the person at the console would be told.
-pub fn probe(transport: &mut dyn Transport, secret: Secret, attempt: Attempt<'_>) -> Result<(Activated, Traffic), Failure> {
+pub fn probe(
+    transport: &mut dyn Transport,
+    secret: Secret,
+    attempt: Attempt<'_>,
+) -> Result<(Activated, Traffic), Failure> {
     let mut person = Counting { unasked: Unasked::new(secret), traffic: Traffic::default() };
     let order = Order {
         shipped: attempt.shipped,

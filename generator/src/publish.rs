@@ -110,9 +110,11 @@ impl Target {
             }
         }
         if let Some(timestamp) = timestamp {
-            for (name, bytes) in
-                [("timestamp.json", &timestamp.body), ("timestamp.json.minisig", &timestamp.signature), ("timestamp.signed", &timestamp.joined())]
-            {
+            for (name, bytes) in [
+                ("timestamp.json", &timestamp.body),
+                ("timestamp.json.minisig", &timestamp.signature),
+                ("timestamp.signed", &timestamp.joined()),
+            ] {
                 write(&staged.join(name), bytes)?;
             }
         }
@@ -162,7 +164,10 @@ impl Target {
             } else if fs::metadata(&to).map(|metadata| metadata.len()).ok() != Some(entry.metadata()?.len()) {
                 // A copy that was cut off has another length; a whole one is renamed into place.
                 let parent = to.parent().context("an object without a folder")?;
-                let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(parent).with_context(|| format!("writing below `{}`", parent.display()))?;
+                let mut file = tempfile::Builder::new()
+                    .prefix(".new-")
+                    .tempfile_in(parent)
+                    .with_context(|| format!("writing below `{}`", parent.display()))?;
                 let bytes = fs::read(entry.path()).with_context(|| format!("reading `{}`", entry.path().display()))?;
                 file.write_all(&bytes).with_context(|| format!("writing `{}`", to.display()))?;
                 file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
@@ -226,7 +231,8 @@ fn make_folder(path: &Path) -> Result<()> {
         return Ok(());
     }
     fs::create_dir_all(path).with_context(|| format!("creating `{}`", path.display()))?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).with_context(|| format!("making `{}` readable", path.display()))
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("making `{}` readable", path.display()))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
@@ -236,12 +242,15 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 
 fn write(to: &Path, bytes: &[u8]) -> Result<()> {
     fs::write(to, bytes).with_context(|| format!("writing `{}`", to.display()))?;
-    fs::set_permissions(to, fs::Permissions::from_mode(0o644)).with_context(|| format!("making `{}` readable", to.display()))
+    fs::set_permissions(to, fs::Permissions::from_mode(0o644))
+        .with_context(|| format!("making `{}` readable", to.display()))
 }
 
 fn remove(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).with_context(|| format!("removing `{}`", folder.display())),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing `{}`", folder.display()))
+        }
         _ => Ok(()),
     }
 }

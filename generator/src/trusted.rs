@@ -110,19 +110,26 @@ pub fn check_keys(folder: &Path, repository: &Repository) -> Problems {
     let site = match TrustedSite::with_config(folder, repository.site.clone()) {
         Ok(site) => site,
         Err(error) => {
-            problems.push(Problem::error("keys/root", format!("{error:#}")).help("`anode init` makes a repository with its keys"));
+            problems.push(
+                Problem::error("keys/root", format!("{error:#}")).help("`anode init` makes a repository with its keys"),
+            );
             return problems;
         }
     };
     let (policy, wanted) = (&site.root().policy, &repository.site.codes);
-    let differs = policy.phrases != wanted.phrases || policy.hardware != wanted.hardware || policy.code_length != wanted.length;
+    let differs =
+        policy.phrases != wanted.phrases || policy.hardware != wanted.hardware || policy.code_length != wanted.length;
     if differs {
-        let problem = Problem::at(&repository.site.origin, "`[codes]` differs from the policy of the signed root, which decides");
+        let problem =
+            Problem::at(&repository.site.origin, "`[codes]` differs from the policy of the signed root, which decides");
         problems.push(problem.as_warning().help("write what the root says, or make a new root"));
     }
     let known = |terms: &CodeTerms| policy.kdf.iter().any(|kdf| kdf.id == terms.kdf);
     for terms in repository.codes.iter().filter(|terms| !known(terms)) {
-        let problem = Problem::error(&terms.path(), format!("was made with the key derivation `{}`, which the root does not list", terms.kdf));
+        let problem = Problem::error(
+            &terms.path(),
+            format!("was made with the key derivation `{}`, which the root does not list", terms.kdf),
+        );
         problems.push(problem.nearest(terms.kdf.as_str(), policy.kdf.iter().map(|kdf| kdf.id.as_str())));
     }
     problems

@@ -38,14 +38,17 @@ impl RootChain {
             }
         };
         let clock = Clock { rtc: now, build: None };
-        let refused = |version: u64, refusal: Refusal| anyhow!("`{}`: {refusal}", folder.join(tree::root(version)).display());
-        let mut trust =
-            Trust::start(&body, &mut |key| signature(1, key, &mut files), clock).map_err(|refusal| refused(1, refusal))?;
+        let refused =
+            |version: u64, refusal: Refusal| anyhow!("`{}`: {refusal}", folder.join(tree::root(version)).display());
+        let mut trust = Trust::start(&body, &mut |key| signature(1, key, &mut files), clock)
+            .map_err(|refusal| refused(1, refusal))?;
         files.insert(tree::root(1), body);
         loop {
             let version = trust.root().version + 1;
             let Ok(body) = fs::read(folder.join(tree::root(version))) else { break };
-            trust.step(&body, &mut |key| signature(version, key, &mut files)).map_err(|refusal| refused(version, refusal))?;
+            trust
+                .step(&body, &mut |key| signature(version, key, &mut files))
+                .map_err(|refusal| refused(version, refusal))?;
             files.insert(tree::root(version), body);
         }
         Ok(RootChain { trust, files })

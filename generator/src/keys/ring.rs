@@ -95,19 +95,24 @@ impl KeyRing {
             .mode(0o600)
             .open(&path)
             .with_context(|| format!("creating `{}` (a secret is never overwritten)", path.display()))?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(|| format!("writing `{}`", path.display()))?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .with_context(|| format!("writing `{}`", path.display()))?;
         Ok(path)
     }
 
     /// Is the secret there?
     #[must_use]
     pub fn has(&self, name: SecretName) -> bool {
-        let in_environment = name.variable().is_some_and(|variable| std::env::var_os(variable).is_some_and(|value| !value.is_empty()));
+        let in_environment =
+            name.variable().is_some_and(|variable| std::env::var_os(variable).is_some_and(|value| !value.is_empty()));
         in_environment || self.folder.join(name.file_name()).exists()
     }
 
     fn text(&self, name: SecretName) -> Result<Zeroizing<String>> {
-        if let Some(value) = name.variable().and_then(|variable| std::env::var(variable).ok()).filter(|value| !value.is_empty()) {
+        if let Some(value) =
+            name.variable().and_then(|variable| std::env::var(variable).ok()).filter(|value| !value.is_empty())
+        {
             return Ok(Zeroizing::new(value));
         }
         let path = self.folder.join(name.file_name());
@@ -163,6 +168,9 @@ fn password(label: &str) -> Result<Zeroizing<String>> {
     if let Ok(value) = std::env::var("ANODE_KEY_PASSWORD") {
         return Ok(Zeroizing::new(value));
     }
-    ensure!(std::io::stdin().is_terminal(), "the key `{label}` is encrypted; set ANODE_KEY_PASSWORD or run this on a terminal");
+    ensure!(
+        std::io::stdin().is_terminal(),
+        "the key `{label}` is encrypted; set ANODE_KEY_PASSWORD or run this on a terminal"
+    );
     rpassword::prompt_password(format!("password of `{label}`: ")).map(Zeroizing::new).context("reading the password")
 }

@@ -41,7 +41,9 @@ impl Signer {
             Err(_) => {
                 let password = password()?;
                 // The library takes the password by value; its copy is out of our hands.
-                file()?.into_secret_key(Some(password.to_string())).map_err(|_| anyhow!("the password is wrong, or this is no minisign secret key"))?
+                file()?
+                    .into_secret_key(Some(password.to_string()))
+                    .map_err(|_| anyhow!("the password is wrong, or this is no minisign secret key"))?
             }
         };
         let public = minisign::PublicKey::from_secret_key(&secret).map_err(|error| anyhow!("{error}"))?;
@@ -76,7 +78,10 @@ impl Signer {
             .map_err(|error| anyhow!("signing {kind} {version}: {error}"))?;
         let file = signed.into_string().into_bytes();
         let parsed = SignatureFile::parse(&file).map_err(|problem| anyhow!("the new signature file {problem}"))?;
-        ensure!(parsed.verifies(&self.listed, body) && parsed.comment == comment, "the new signature of {kind} {version} does not verify");
+        ensure!(
+            parsed.verifies(&self.listed, body) && parsed.comment == comment,
+            "the new signature of {kind} {version} does not verify"
+        );
         Ok(file)
     }
 }

@@ -17,7 +17,11 @@ use crate::repository::CodeTerms;
 const AFTERLIFE: u64 = 30 * 86_400;
 
 /// Seals one activation for each code that is not gone.
-pub(super) fn seal(ingredients: &Ingredients<'_>, packs: &Packs, objects: &mut BTreeMap<Sha256, Object>) -> Result<Vec<Entry>> {
+pub(super) fn seal(
+    ingredients: &Ingredients<'_>,
+    packs: &Packs,
+    objects: &mut BTreeMap<Sha256, Object>,
+) -> Result<Vec<Entry>> {
     let living: Vec<&CodeTerms> = ingredients
         .repository
         .codes
@@ -29,7 +33,8 @@ pub(super) fn seal(ingredients: &Ingredients<'_>, packs: &Packs, objects: &mut B
     let sealed: Vec<_> = living
         .into_par_iter()
         .map(|terms| {
-            let result = seal_one(ingredients, packs, terms).with_context(|| format!("sealing the activation of `{}`", terms.path()));
+            let result = seal_one(ingredients, packs, terms)
+                .with_context(|| format!("sealing the activation of `{}`", terms.path()));
             ingredients.progress.step();
             result
         })
@@ -45,9 +50,11 @@ pub(super) fn seal(ingredients: &Ingredients<'_>, packs: &Packs, objects: &mut B
 fn seal_one(ingredients: &Ingredients<'_>, packs: &Packs, terms: &CodeTerms) -> Result<(Entry, Option<Vec<u8>>)> {
     let site = &ingredients.repository.site.id;
     let json = Zeroizing::new(serde_json::to_vec(&activation(ingredients, packs, terms)?)?);
-    let inputs: [&[u8]; 5] = [b"activation", site.as_str().as_bytes(), terms.locator.as_bytes(), terms.public_key.as_bytes(), &json];
-    let (sealed, object) =
-        ingredients.memo.sealed(&inputs, || Ok(ingredients.seal.seal_activation(site, &terms.locator, &terms.public_key, &json)?))?;
+    let inputs: [&[u8]; 5] =
+        [b"activation", site.as_str().as_bytes(), terms.locator.as_bytes(), terms.public_key.as_bytes(), &json];
+    let (sealed, object) = ingredients
+        .memo
+        .sealed(&inputs, || Ok(ingredients.seal.seal_activation(site, &terms.locator, &terms.public_key, &json)?))?;
     Ok((Entry { key: terms.locator.0, sha256: sealed.0, length: sealed.1 }, object))
 }
 
@@ -65,7 +72,10 @@ fn activation(ingredients: &Ingredients<'_>, packs: &Packs, terms: &CodeTerms) -
         locator: terms.locator,
         status,
         org: terms.organisation.clone(),
-        org_title: repository.organisation(&terms.organisation).map(|organisation| organisation.title.clone()).unwrap_or_default(),
+        org_title: repository
+            .organisation(&terms.organisation)
+            .map(|organisation| organisation.title.clone())
+            .unwrap_or_default(),
         label: terms.label.clone(),
         not_before: terms.not_before,
         not_after: terms.not_after,

@@ -43,7 +43,8 @@ impl Memo {
             let (hash, rest) = rest.split_first_chunk::<32>()?;
             let length = u32::from_be_bytes(*rest.first_chunk::<4>()?);
             let hash = Sha256(*hash);
-            let there = fs::metadata(tree.join(tree::object(&hash))).is_ok_and(|found| found.len() == u64::from(length));
+            let there =
+                fs::metadata(tree.join(tree::object(&hash))).is_ok_and(|found| found.len() == u64::from(length));
             there.then_some((*input, (hash, length)))
         });
         memo.known = known.collect();
@@ -60,7 +61,11 @@ impl Memo {
     ///
     /// # Errors
     /// What `seal` says.
-    pub fn sealed(&self, inputs: &[&[u8]], seal: impl FnOnce() -> Result<Vec<u8>>) -> Result<(Sealed, Option<Vec<u8>>)> {
+    pub fn sealed(
+        &self,
+        inputs: &[&[u8]],
+        seal: impl FnOnce() -> Result<Vec<u8>>,
+    ) -> Result<(Sealed, Option<Vec<u8>>)> {
         let input = *prf(&self.key, inputs);
         let result = match self.known.get(&input) {
             Some(sealed) => (*sealed, None),

@@ -80,7 +80,8 @@ pub fn plan(ingredients: &Ingredients<'_>, packs: &Packs) -> Result<Plan> {
     let pack_entries = packs::seal(ingredients, packs, &mut objects)?;
     let activation_entries = activations::seal(ingredients, packs, &mut objects)?;
     let (activations, packs_count) = (activation_entries.len(), pack_entries.len());
-    let index = Index { activations: add_map(activation_entries, &mut objects), packs: add_map(pack_entries, &mut objects) };
+    let index =
+        Index { activations: add_map(activation_entries, &mut objects), packs: add_map(pack_entries, &mut objects) };
     let public = public::collect(packs)?;
     let list = public.list(&ingredients.repository.site.id)?;
     let public_list = ObjectRef { sha256: Sha256::of(&list), length: list.len() as u64 };

@@ -39,8 +39,11 @@ impl Packs {
 /// # Errors
 /// All problems of all profiles.
 pub fn render_packs(repository: &Repository, progress: &dyn Progress) -> Rendering<(Packs, Problems)> {
-    let used: BTreeSet<(&Id, &Id)> =
-        repository.codes.iter().flat_map(|code| code.profiles.iter().map(move |profile| (profile, &code.organisation))).collect();
+    let used: BTreeSet<(&Id, &Id)> = repository
+        .codes
+        .iter()
+        .flat_map(|code| code.profiles.iter().map(move |profile| (profile, &code.organisation)))
+        .collect();
     let mut offered = BTreeMap::new();
     let mut wanted: BTreeMap<PackName, &Profile> = BTreeMap::new();
     for profile in &repository.profiles {
@@ -90,19 +93,26 @@ pub(super) fn probe_name() -> Result<Id> {
 }
 
 /// Seals the packs that somebody is offered, and the probe's.
-pub(super) fn seal(ingredients: &Ingredients<'_>, packs: &Packs, objects: &mut BTreeMap<Sha256, Object>) -> Result<Vec<Entry>> {
+pub(super) fn seal(
+    ingredients: &Ingredients<'_>,
+    packs: &Packs,
+    objects: &mut BTreeMap<Sha256, Object>,
+) -> Result<Vec<Entry>> {
     let probe = probe_name()?;
     let probe_contents = probe_contents(ingredients.repository)?;
     let offered: BTreeSet<&PackName> = packs.offered.values().collect();
     let probe_pack = (probe.clone(), Some(probe));
-    let mut wanted: Vec<(&PackName, &Contents)> =
-        offered.into_iter().filter_map(|name| packs.rendered.get(name).map(|rendered| (name, &rendered.contents))).collect();
+    let mut wanted: Vec<(&PackName, &Contents)> = offered
+        .into_iter()
+        .filter_map(|name| packs.rendered.get(name).map(|rendered| (name, &rendered.contents)))
+        .collect();
     wanted.push((&probe_pack, &probe_contents));
     ingredients.progress.begin("sealing packs", wanted.len());
     let sealed: Vec<_> = wanted
         .into_par_iter()
         .map(|(name, contents)| {
-            let result = seal_one(ingredients, name, contents).with_context(|| format!("sealing the pack of `{}`", name.0));
+            let result =
+                seal_one(ingredients, name, contents).with_context(|| format!("sealing the pack of `{}`", name.0));
             ingredients.progress.step();
             result
         })
@@ -122,8 +132,9 @@ fn seal_one(ingredients: &Ingredients<'_>, name: &PackName, contents: &Contents)
     let plain: Zeroizing<Vec<u8>> = contents.encode()?;
     let pack_id = ingredients.seal.pack_id(profile, organisation);
     let inputs: [&[u8]; 5] = [b"pack", site.as_str().as_bytes(), pack_id.as_bytes(), &generation.to_be_bytes(), &plain];
-    let (sealed, object) =
-        ingredients.memo.sealed(&inputs, || Ok(ingredients.seal.seal_pack(site, profile, organisation, generation, &plain)?))?;
+    let (sealed, object) = ingredients
+        .memo
+        .sealed(&inputs, || Ok(ingredients.seal.seal_pack(site, profile, organisation, generation, &plain)?))?;
     Ok((Entry { key: pack_id.0, sha256: sealed.0, length: sealed.1 }, object))
 }
 
@@ -137,12 +148,22 @@ fn probe_contents(repository: &Repository) -> Result<Contents> {
         organisation: Some(probe_name()?),
         title: "Probe".to_owned(),
         description: String::new(),
-        installer: Installer { id: probe_name()?, title: "none".to_owned(), version: "1".to_owned(), architecture: "none".to_owned() },
+        installer: Installer {
+            id: probe_name()?,
+            title: "none".to_owned(),
+            version: "1".to_owned(),
+            architecture: "none".to_owned(),
+        },
         hand_over: HandOver::Files,
         unattended: true,
         second_stage: SecondStage { pinned: true, how: "there is none".to_owned() },
         boot: None,
-        files: vec![File { path: SafePath::new("probe.txt")?, mode: 0o644, length: text.len() as u64, inserts: Vec::new() }],
+        files: vec![File {
+            path: SafePath::new("probe.txt")?,
+            mode: 0o644,
+            length: text.len() as u64,
+            inserts: Vec::new(),
+        }],
         prompts: Vec::new(),
         ansible: None,
         critical: Vec::new(),

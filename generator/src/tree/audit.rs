@@ -67,12 +67,7 @@ impl Audit {
 ///
 /// # Errors
 /// What the medium would say, if it can not even reach a release.
-pub fn audit(
-    transport: &mut dyn Transport,
-    base: &str,
-    shipped: &Shipped,
-    now: Moment,
-) -> Result<Audit, Refusal> {
+pub fn audit(transport: &mut dyn Transport, base: &str, shipped: &Shipped, now: Moment) -> Result<Audit, Refusal> {
     let clock = Clock { rtc: now, build: None };
     let mut findings = Vec::new();
     let mut observe = |event: Event| {

@@ -22,7 +22,11 @@ impl Staging {
     /// If `target` is something else, another build is running, or the folder above it can not be written.
     pub fn begin(target: &Path) -> Result<Staging> {
         let target = std::path::absolute(target)?;
-        let name = target.file_name().and_then(|name| name.to_str()).context("the output needs a name that is UTF-8")?.to_owned();
+        let name = target
+            .file_name()
+            .and_then(|name| name.to_str())
+            .context("the output needs a name that is UTF-8")?
+            .to_owned();
         let parent = target.parent().context("the output needs a folder above it")?.to_owned();
         if let Ok(metadata) = fs::symlink_metadata(&target) {
             ensure!(metadata.is_dir(), "`{}` is not a folder", target.display());
@@ -92,7 +96,8 @@ impl Staging {
             renameat_with(here, &self.folder, here, &self.target, RenameFlags::EXCHANGE)
                 .with_context(|| format!("exchanging `{}` for the new tree", self.target.display()))?;
         } else {
-            fs::rename(&self.folder, &self.target).with_context(|| format!("renaming the new tree to `{}`", self.target.display()))?;
+            fs::rename(&self.folder, &self.target)
+                .with_context(|| format!("renaming the new tree to `{}`", self.target.display()))?;
         }
         self.committed = true;
         if let Some(parent) = self.target.parent() {
@@ -123,7 +128,9 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
 
 fn remove(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).with_context(|| format!("removing `{}`", folder.display())),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing `{}`", folder.display()))
+        }
         _ => Ok(()),
     }
 }
