@@ -317,6 +317,14 @@ mod tests {
         }
         assert!(!refused(&header(1, 0, 0), 0));
         assert!(refused(&header(1, 1, 0), 1), "an empty leaf below the root");
+        // The first key alone in a leaf, and the inner node, as if they lay deeper.
+        let deep = |kind, depth| match kind {
+            1 => [&header(1, depth, 1)[..], &leaf[HEADER..HEADER + ENTRY]].concat(),
+            _ => [&header(0, depth, usize::from(inner[7]))[..], &inner[HEADER..]].concat(),
+        };
+        let own: [u8; 32] = leaf[HEADER..HEADER + 32].try_into().unwrap();
+        assert!(step(&deep(1, 12), 12, &own).is_ok() && step(&deep(0, 11), 11, &own).is_ok());
+        assert!(step(&deep(1, 13), 13, &own).is_err() && step(&deep(0, 12), 12, &own).is_err());
         let mut swapped = leaf.clone();
         swapped[HEADER..].rotate_left(ENTRY);
         assert!(refused(&swapped, 0));
