@@ -1,15 +1,14 @@
 //! From a code to its locator and keys: Argon2id (RFC 9106), then HKDF (format, section 5).
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use hpke::{Kem as _, Serializable as _};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::code::Secret;
 use crate::error::Refusal;
 use crate::keyed::{Key, expand, lps};
-use crate::name::{Id, Locator, SealPublicKey, Sha256, SiteId};
-use crate::seal::Kem;
+use crate::name::{Id, Locator, Sha256, SiteId};
+use crate::seal::SealKeyPair;
 
 /// One entry of the root's `policy.kdf`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,22 +60,6 @@ pub struct Derived {
     pub seal: SealKeyPair,
     /// Proves to the operator that a report comes from somebody who had the code.
     pub claim_key: Key,
-}
-
-/// An X25519 key pair for HPKE (RFC 9180).
-pub struct SealKeyPair {
-    pub(crate) secret: <Kem as hpke::Kem>::PrivateKey,
-    /// The half that things are sealed to.
-    pub public: SealPublicKey,
-}
-
-impl SealKeyPair {
-    /// `DeriveKeyPair(ikm)`, RFC 9180, section 7.1.3.
-    #[must_use]
-    pub fn derive(ikm: &Key) -> SealKeyPair {
-        let (secret, public) = Kem::derive_keypair(ikm.as_slice());
-        SealKeyPair { secret, public: SealPublicKey(public.to_bytes().into()) }
-    }
 }
 
 /// Derives locator and keys. Takes about a tenth of a second and 64 MiB at standard cost.

@@ -13,12 +13,11 @@ use rand_core::{TryCryptoRng, TryRng};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use crate::derive::SealKeyPair;
 use crate::error::Refusal;
 use crate::keyed::{Key, expand, extract, lps, prf};
 use crate::name::{Id, Locator, PackId, SealPublicKey, SiteId};
 
-pub(crate) type Kem = hpke::kem::X25519HkdfSha256;
+type Kem = hpke::kem::X25519HkdfSha256;
 type HpkeAead = hpke::aead::ChaCha20Poly1305;
 
 /// `"ANA1" ‖ kem 0x0020 ‖ kdf 0x0001 ‖ aead 0x0003`
@@ -33,6 +32,22 @@ const PACK_HEADER: usize = 4 + 2 + 4 + 32 + 32;
 pub const ACTIVATION_LIMIT: u64 = 64 << 10;
 /// The largest sealed pack.
 pub const PACK_LIMIT: u64 = 16 << 20;
+
+/// An X25519 key pair for HPKE (RFC 9180).
+pub struct SealKeyPair {
+    secret: <Kem as hpke::Kem>::PrivateKey,
+    /// The half that things are sealed to.
+    pub public: SealPublicKey,
+}
+
+impl SealKeyPair {
+    /// `DeriveKeyPair(ikm)`, RFC 9180, section 7.1.3.
+    #[must_use]
+    pub fn derive(ikm: &Key) -> SealKeyPair {
+        let (secret, public) = <Kem as hpke::Kem>::derive_keypair(ikm.as_slice());
+        SealKeyPair { secret, public: SealPublicKey(hpke::Serializable::to_bytes(&public).into()) }
+    }
+}
 
 /// The key from which every sealing key of a site is expanded: `HKDF-Extract(salt = seal salt, ikm = seal secret)`.
 pub struct SealRoot(Key);

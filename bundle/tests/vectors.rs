@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use anode_bundle::activation::Activation;
 use anode_bundle::code::{self, BadCode, Code, Machine, Secret};
-use anode_bundle::derive::{Derived, KdfPolicy, SealKeyPair, derive};
+use anode_bundle::derive::{Derived, KdfPolicy, derive};
 use anode_bundle::document::{Document, MapRoot, MapStart, Release, Root, Timestamp};
 use anode_bundle::index::{self, Entry, Step};
 use anode_bundle::keyed::{self, Key};
 use anode_bundle::name::{Id, KeyId, Locator, Sha256, SigningPublicKey, SiteId};
+use anode_bundle::seal::SealKeyPair;
 use anode_bundle::seal::{self, SealRoot, open_activation, open_pack, size_class};
 use anode_bundle::signature::{ListedKey, SignatureFile, comment, split_signed};
 use data_encoding::{BASE64, HEXLOWER};

@@ -11,7 +11,6 @@ use anode_bundle::signature::ListedKey;
 use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 
-use crate::founding::Wishes;
 use crate::keys::Signer;
 
 const DAY: u64 = 86_400;
@@ -51,11 +50,22 @@ pub struct FirstKeys<'a> {
     pub inbox: SealPublicKey,
 }
 
+/// Which codes a site makes and accepts.
+#[derive(Debug, Clone, Copy)]
+pub struct CodePolicy {
+    /// Symbols of a code: 16 or 20.
+    pub length: u64,
+    /// Codes that a person chooses.
+    pub phrases: bool,
+    /// Machines that activate themselves by UUID and serial number.
+    pub hardware: bool,
+}
+
 /// The first root of a site: threshold 1, format 1, one key derivation of 64 MiB.
 ///
 /// # Errors
 /// Never for keys that were generated.
-pub fn first_root(site: &SiteId, name: &str, keys: &FirstKeys<'_>, wishes: &Wishes<'_>, at: Moment) -> Result<Vec<u8>> {
+pub fn first_root(site: &SiteId, name: &str, keys: &FirstKeys<'_>, codes: CodePolicy, at: Moment) -> Result<Vec<u8>> {
     let single = |key: &ListedKey| Role { threshold: 1, keys: vec![key.clone()] };
     let root = Root {
         format: 1,
@@ -72,9 +82,9 @@ pub fn first_root(site: &SiteId, name: &str, keys: &FirstKeys<'_>, wishes: &Wish
         },
         policy: Policy {
             kdf: vec![KdfPolicy::standard(Id::new("a1")?)],
-            code_length: vec![wishes.code_length],
-            phrases: wishes.phrases,
-            hardware: wishes.hardware,
+            code_length: vec![codes.length],
+            phrases: codes.phrases,
+            hardware: codes.hardware,
             lifetimes: Lifetimes { root: 365, release: 120, timestamp: 7, activation: 365 },
             offline_max: 400,
             mirrors: Vec::new(),

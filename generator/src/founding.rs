@@ -6,15 +6,16 @@ use std::path::Path;
 use anode_bundle::Moment;
 use anode_bundle::activation::Status;
 use anode_bundle::code::{Code, Secret};
-use anode_bundle::derive::{SealKeyPair, derive};
+use anode_bundle::derive::derive;
 use anode_bundle::document::{Document as _, Root};
 use anode_bundle::name::{Id, Sha256, SiteId, tree};
+use anode_bundle::seal::SealKeyPair;
 use anyhow::{Context as _, Result, anyhow, bail};
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
 use crate::builtin;
-use crate::documents::{FirstKeys, first_root};
+use crate::documents::{CodePolicy, FirstKeys, first_root};
 use crate::keys::{KeyRing, SecretName, Signer, random};
 use crate::repository::CodeTerms;
 use crate::trusted::{PROBE_TERMS, SEAL_SALT};
@@ -33,12 +34,8 @@ pub struct Wishes<'a> {
     pub urls: &'a [String],
     /// Encrypts the signing keys.
     pub password: Option<&'a str>,
-    /// Allow chosen codes.
-    pub phrases: bool,
-    /// Allow machines to activate themselves.
-    pub hardware: bool,
-    /// Symbols of a code.
-    pub code_length: u64,
+    /// Which codes there are.
+    pub codes: CodePolicy,
 }
 
 /// What was founded.
@@ -90,7 +87,7 @@ fn write_repository(dir: &Path, site: &SiteId, ring: &KeyRing, wishes: &Wishes<'
         timestamp: timestamp.listed(),
         inbox: SealKeyPair::derive(&inbox).public,
     };
-    let body = first_root(site, wishes.title, &keys, wishes, at)?;
+    let body = first_root(site, wishes.title, &keys, wishes.codes, at)?;
     for signer in [root_1, root_2] {
         let signature = signer.sign(Root::KIND, 1, site, &body)?;
         write(dir, &format!("keys/{}", tree::root_signature(1, signer.listed().id)), &signature)?;
@@ -190,9 +187,9 @@ fn site_file(site: &SiteId, wishes: &Wishes<'_>) -> String {
         quoted(wishes.title),
         quoted(wishes.title),
         urls.join(", "),
-        wishes.code_length,
-        wishes.phrases,
-        wishes.hardware,
+        wishes.codes.length,
+        wishes.codes.phrases,
+        wishes.codes.hardware,
     )
 }
 

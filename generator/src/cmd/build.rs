@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use super::progress::Bars;
+use super::reach::{DEFAULT_TREE, https, is_address, tree_folder};
 use super::{Place, colour, print, say, shown};
 use crate::build::{Built, Order, Previous, build};
 use crate::clock;
@@ -17,9 +18,6 @@ use crate::keys::KeyRing;
 use crate::plan::render_packs;
 use crate::trusted::TrustedSite;
 use crate::{repository, trusted, validate};
-
-/// Where a tree goes unless told otherwise, in the repository.
-pub(super) const DEFAULT_OUT: &str = ".anode/tree";
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -43,7 +41,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let begun = Instant::now();
     let folder = &options.place.repository;
     let at = clock::build_time(options.at)?;
-    let out = options.out.clone().unwrap_or_else(|| folder.join(DEFAULT_OUT));
+    let out = options.out.clone().unwrap_or_else(|| folder.join(DEFAULT_TREE));
     let keys = options.place.keys.as_deref();
     let (built, warnings) = compile(folder, keys, &out, at, |site| match &options.previous {
         Some(previous) => previous_tree(previous, options.ca.as_deref(), site),
@@ -98,11 +96,11 @@ pub(super) fn compile(
 }
 
 fn previous_tree(previous: &str, ca: Option<&Path>, site: &mut TrustedSite) -> Result<Option<Previous>> {
-    if previous.starts_with("https://") || previous.starts_with("http://") {
-        let mut transport = super::publish::https(previous, ca)?;
+    if is_address(previous) {
+        let mut transport = https(previous, ca)?;
         return Previous::read(&mut transport, previous.trim_end_matches('/'), None, site);
     }
-    let folder = super::verify::tree_folder(Path::new(previous));
+    let folder = tree_folder(Path::new(previous));
     if !folder.exists() {
         return Ok(None);
     }

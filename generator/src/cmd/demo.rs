@@ -20,6 +20,7 @@ use super::build::compile;
 use super::{print, size};
 use crate::codes::{Origin, Wanted, make, write_terms};
 use crate::diagnose::Faulty;
+use crate::documents::CodePolicy;
 use crate::founding::{Wishes, found};
 use crate::keys::KeyRing;
 use crate::loopback::Loopback;
@@ -83,9 +84,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         title: "Anode demonstration",
         urls: std::slice::from_ref(&server.url),
         password: None,
-        phrases: false,
-        hardware: false,
-        code_length: 16,
+        codes: CodePolicy { length: 16, phrases: false, hardware: false },
     };
     found(&workshop, &id, &ring, &wishes, clock::now())?;
     story.tell("made a repository of profiles, two root keys, a release key, a timestamp key")?;

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{print, say, shown};
 use crate::clock;
+use crate::documents::CodePolicy;
 use crate::founding::{Founding, Wishes, found};
 use crate::keys::KeyRing;
 
@@ -53,9 +54,11 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         title: &options.title,
         urls: &options.url,
         password: password.as_deref().map(String::as_str),
-        phrases: options.phrases,
-        hardware: options.hardware,
-        code_length: if options.code_length == "20" { 20 } else { 16 },
+        codes: CodePolicy {
+            length: if options.code_length == "20" { 20 } else { 16 },
+            phrases: options.phrases,
+            hardware: options.hardware,
+        },
     };
     let Founding { root_hash, first_profile, organisation } = found(dir, &site, &ring, &wishes, clock::now())?;
     say(&format!("repository  `{}`", shown(dir)));

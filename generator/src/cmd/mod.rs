@@ -8,6 +8,7 @@ mod demo;
 mod init;
 mod progress;
 mod publish;
+mod reach;
 mod refresh;
 mod slip;
 mod verify;

@@ -1,7 +1,6 @@
 //! `anode publish`: audit, probe, place, probe again through the public address.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anode_bundle::Moment;
@@ -11,10 +10,10 @@ use anode_bundle::exit::ExitCode as Exit;
 use anode_fetch::Failure;
 use anode_fetch::activate::Shipped;
 use anode_fetch::answers::Given;
-use anode_fetch::transport::{Credentials, Https, Limits, PlainHttp, Settings};
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
+use super::reach::{DEFAULT_TREE, https};
 use super::{Place, print, say, shown, size};
 use crate::clock;
 use crate::documents::{self, Signed};
@@ -44,7 +43,7 @@ const DAY: u64 = 86_400;
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let site = TrustedSite::open(&options.place.repository)?;
     let ring = KeyRing::open(options.place.keys.as_deref(), site.id())?;
-    let tree = options.tree.clone().unwrap_or_else(|| options.place.repository.join(super::build::DEFAULT_OUT));
+    let tree = options.tree.clone().unwrap_or_else(|| options.place.repository.join(DEFAULT_TREE));
     let ours =
         read_timestamp(&tree)?.with_context(|| format!("`{}` holds no tree; run `anode build` first", shown(&tree)))?;
     let now = clock::now();
@@ -150,19 +149,4 @@ fn look_from_outside(
 fn is_transport(error: &anyhow::Error) -> bool {
     let exit = error.downcast_ref::<Failure>().map(Failure::exit);
     matches!(exit, Some(Exit::Unreachable | Exit::Tls | Exit::TooSlow | Exit::NotASite))
-}
-
-/// The transport of the medium, with its limits.
-pub(super) fn https(url: &str, ca: Option<&Path>) -> Result<Https> {
-    let authorities = match ca {
-        Some(file) => vec![fs::read(file).with_context(|| format!("reading `{}`", file.display()))?],
-        None => Vec::new(),
-    };
-    // Plain HTTP is for this machine only; the transport refuses it for every other.
-    let plain_http = if url.starts_with("http://") { PlainHttp::OnLoopback } else { PlainHttp::Refused };
-    Ok(Https::new(Settings {
-        credentials: Credentials::new(&authorities, None)?,
-        plain_http,
-        limits: Limits::default(),
-    }))
 }

@@ -1,7 +1,7 @@
 //! `anode verify`: audits a whole tree, with the code of the medium.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anode_bundle::Moment;
@@ -13,9 +13,10 @@ use anode_fetch::activate::Shipped;
 use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 
+use super::reach::open;
 use super::{print, print_json, say, size};
 use crate::clock;
-use crate::tree::{Audit, TreeFolder, audit};
+use crate::tree::{Audit, audit};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -50,23 +51,6 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         show(&audit, options.root.is_none().then(|| Sha256::of(&root.root)))?;
     }
     Ok(if audit.is_sound() { ExitCode::SUCCESS } else { ExitCode::from(23) })
-}
-
-/// A folder or an address as a source of bytes.
-pub(super) fn open(tree: &str, ca: Option<&Path>) -> Result<(Box<dyn Transport>, String)> {
-    if tree.starts_with("https://") || tree.starts_with("http://") {
-        let transport = super::publish::https(tree, ca)?;
-        return Ok((Box::new(transport), tree.trim_end_matches('/').to_owned()));
-    }
-    let folder = tree_folder(Path::new(tree));
-    anyhow::ensure!(folder.is_dir(), "`{tree}` is neither a folder nor an address that begins with `https://`");
-    Ok((Box::new(TreeFolder::new(&folder)), tree.to_owned()))
-}
-
-/// What `publish --to` wrote is found by the name that was given to it.
-pub(super) fn tree_folder(folder: &Path) -> PathBuf {
-    let current = folder.join("current");
-    if current.join(tree::TIMESTAMP).exists() { current } else { folder.to_owned() }
 }
 
 fn tree_root(transport: &mut dyn Transport, base: &str, now: Moment) -> Result<Shipped> {

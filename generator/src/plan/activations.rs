@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use super::packs::{Packs, probe_name};
-use super::{Ingredients, Object};
+use super::{Ingredients, Object, add_objects};
 use crate::repository::CodeTerms;
 
 /// How long an expired activation still says so, before it disappears.
@@ -39,12 +39,7 @@ pub(super) fn seal(
             result
         })
         .collect::<Result<_>>()?;
-    let mut entries = Vec::with_capacity(sealed.len());
-    for (entry, object) in sealed {
-        objects.insert(entry.sha256, object.map_or(Object::Known, Object::New));
-        entries.push(entry);
-    }
-    Ok(entries)
+    Ok(add_objects(sealed, objects))
 }
 
 fn seal_one(ingredients: &Ingredients<'_>, packs: &Packs, terms: &CodeTerms) -> Result<(Entry, Option<Vec<u8>>)> {

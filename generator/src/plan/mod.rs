@@ -97,6 +97,15 @@ pub fn plan(ingredients: &Ingredients<'_>, packs: &Packs) -> Result<Plan> {
     })
 }
 
+/// Sealed objects join the others; what the index says of them comes back.
+fn add_objects(sealed: Vec<(Entry, Option<Vec<u8>>)>, objects: &mut BTreeMap<Sha256, Object>) -> Vec<Entry> {
+    let add = |(entry, bytes): (Entry, Option<Vec<u8>>)| {
+        objects.insert(entry.sha256, bytes.map_or(Object::Known, Object::New));
+        entry
+    };
+    sealed.into_iter().map(add).collect()
+}
+
 fn add_map(entries: Vec<Entry>, objects: &mut BTreeMap<Sha256, Object>) -> MapRoot {
     let count = entries.len() as u64;
     let map = index::build(entries);

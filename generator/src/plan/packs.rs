@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, anyhow};
 use rayon::prelude::*;
 use zeroize::Zeroizing;
 
-use super::{Ingredients, Object, Progress, Rendering};
+use super::{Ingredients, Object, Progress, Rendering, add_objects};
 use crate::diagnose::Problems;
 use crate::render::{Rendered, Renderer, organisation_matters};
 use crate::repository::{Profile, Repository};
@@ -117,12 +117,7 @@ pub(super) fn seal(
             result
         })
         .collect::<Result<_>>()?;
-    let mut entries = Vec::with_capacity(sealed.len());
-    for (entry, object) in sealed {
-        objects.insert(entry.sha256, object.map_or(Object::Known, Object::New));
-        entries.push(entry);
-    }
-    Ok(entries)
+    Ok(add_objects(sealed, objects))
 }
 
 fn seal_one(ingredients: &Ingredients<'_>, name: &PackName, contents: &Contents) -> Result<(Entry, Option<Vec<u8>>)> {
