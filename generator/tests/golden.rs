@@ -151,31 +151,3 @@ fn a_file_that_the_installer_would_refuse_is_found_with_its_line() {
         assert!(found.contains("fedora-workstation: ks.cfg (rendered):"), "{found}");
     }
 }
-
-#[test]
-#[ignore = "a measurement: cargo test --release --test golden -- --ignored --nocapture"]
-fn a_thousand_profiles() {
-    let fixture = Fixture::example();
-    let text = fs::read_to_string(fixture.path().join("debian-server/profile.toml")).unwrap();
-    for number in 0..1000 {
-        fixture.write(&format!("pc-{number}/profile.toml"), &text);
-    }
-    let hex = |number: u64| format!("{number:064x}");
-    for number in 0..100_000 {
-        let (locator, key) = (hex(number), hex(1 << 40));
-        let profile = format!("pc-{}", number % 1000);
-        let terms = format!(
-            "locator = \"{locator}\"\npublic_key = \"{key}\"\nclaim_key = \"{key}\"\nkdf = \"k\"\nprofiles = [\"{profile}\"]\nnot_after = \"2030-01-01T00:00:00Z\"\n"
-        );
-        fixture.write(&format!("codes/example-school/c{number}.toml"), &terms);
-    }
-    let start = std::time::Instant::now();
-    let repository = fixture.load();
-    println!("load, with 100,000 codes {:?}", start.elapsed());
-    let start = std::time::Instant::now();
-    let renderer = Renderer::new(&repository).unwrap();
-    for profile in &repository.profiles {
-        assert!(renderer.render(profile, None).is_ok());
-    }
-    println!("render on one core {:?}", start.elapsed());
-}
