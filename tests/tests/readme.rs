@@ -6,6 +6,7 @@
 //! demonstration, which runs here from the binary that is already built.
 
 use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use anode_tests::{Program, binary, source};
@@ -37,14 +38,14 @@ fn blocks(text: &str) -> Vec<Block> {
     blocks
 }
 
-/// What would run this test inside itself.
-fn ours(script: &str) -> String {
+/// Without what would run this test inside itself, and on a port that is free here.
+fn ours(script: &str, port: u16) -> String {
     let replace = |line: &str| match line.trim() {
         "ci/test" => ":".to_owned(),
         "cargo run --release -- demo" => "anode demo".to_owned(),
         _ => line.to_owned(),
     };
-    script.lines().map(|line| replace(line) + "\n").collect()
+    script.replace("8443", &port.to_string()).lines().map(|line| replace(line) + "\n").collect()
 }
 
 #[test]
@@ -59,11 +60,12 @@ fn every_command_block_of_readme_works_as_written() {
     fs::create_dir_all(&home).expect("a folder");
     fs::write(&state, format!("cd '{}'\n", folder.path().join("work").display())).expect("the state");
     let mut servers = Servers(Vec::new());
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).expect("a port").port();
     for block in blocks {
         assert!(!block.script.trim_start().starts_with("# not run"), "line {}: a block that is not run", block.line);
         let script = format!(
             "set -euo pipefail\nsource '{state}'\n{}\n{{ export -p; printf 'cd %q\\n' \"$PWD\"; }} >'{state}'\n",
-            ours(&block.script),
+            ours(&block.script, port),
             state = state.display()
         );
         let program = Program::new("bash").args(["-c", &script]).env("HOME", &home).env("ANODE_SOURCE", source());
@@ -97,5 +99,5 @@ fn commands_are_told_from_what_they_print() {
     let found = blocks("text\n```console\n$ a \\\n> b\nprinted\n$ c\n```\n```rust\nno\n```\n```sh\nd\n```\n");
     let scripts: Vec<_> = found.iter().map(|block| block.script.as_str()).collect();
     assert_eq!(scripts, ["a \\\nb\nc\n", "d\n"]);
-    assert_eq!(ours("ci/test\ncargo run --release -- demo\nci/test --x\n"), ":\nanode demo\nci/test --x\n");
+    assert_eq!(ours("ci/test\ncargo run --release -- demo\nci/test --x :8443\n", 7), ":\nanode demo\nci/test --x :7\n");
 }
