@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 use crate::founding::new_code;
 use crate::render::organisation_matters;
-use crate::repository::{CodeTerms, Generations, Repository};
+use crate::repository::{CodeTerms, Generations, Repository, USES};
 
 /// The weakest phrase, in bits.
 const PHRASE_BITS: f64 = 70.0;
@@ -111,7 +111,20 @@ pub fn make(repository: &Repository, root: &Root, origin: Origin, wanted: Wanted
     Ok((secret, terms))
 }
 
+/// What the repository would refuse to load must not be written into it.
 fn check_wanted(repository: &Repository, wanted: &Wanted) -> Result<()> {
+    ensure!(
+        wanted.not_before < wanted.not_after,
+        "the code would expire on {}, before it can be used from {} on; give a later `--expires`",
+        wanted.not_after,
+        wanted.not_before
+    );
+    ensure!(
+        wanted.uses.is_none_or(|uses| USES.contains(&uses)),
+        "the number of uses must be from {} to {}; leave `--uses` away for any number",
+        USES.start(),
+        USES.end()
+    );
     let near = |found: &str, known: Vec<&str>| match crate::diagnose::nearest(found, known.iter().copied()) {
         Some(near) => format!("; did you mean `{near}`?"),
         None => format!("; there are {}", known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
@@ -246,4 +259,33 @@ pub enum KeepKeys {
     No,
     /// They keep theirs: the code was never given to anybody.
     Yes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Written into the repository, such terms would keep every other command from loading it.
+    #[test]
+    fn refuses_terms_that_the_repository_would_not_load() {
+        let repository =
+            crate::repository::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles")).ok().unwrap().0;
+        let wanted = |before: u64, after: u64, uses| Wanted {
+            organisation: Id::new("example-school").unwrap(),
+            profiles: vec![Id::new("debian-server").unwrap()],
+            label: Id::new("label").unwrap(),
+            not_before: Moment::from_seconds(before),
+            not_after: Moment::from_seconds(after),
+            uses,
+            online: false,
+            machines: Vec::new(),
+            answers: BTreeMap::new(),
+        };
+        let check = |wanted| check_wanted(&repository, &wanted).map_err(|error| error.to_string());
+        assert_eq!(check(wanted(1, 2, Some(1))), Ok(()));
+        for (uses, named) in [(0, "number of uses"), (1_000_001, "number of uses")] {
+            assert!(check(wanted(1, 2, Some(uses))).unwrap_err().contains(named));
+        }
+        assert!(check(wanted(2, 1, None)).unwrap_err().contains("later `--expires`"));
+    }
 }

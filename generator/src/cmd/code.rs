@@ -55,7 +55,7 @@ pub(super) struct New {
     /// How many machines; counted by people
     #[arg(long, value_name = "N")]
     uses: Option<u64>,
-    /// Its name in the repository [default: the date and four symbols of the locator]
+    /// Its name in the repository [default: the date and six random symbols]
     #[arg(long, value_parser = parse_id)]
     label: Option<Id>,
     /// A code that you chose, at least 24 symbols; `-` reads it from the terminal or stdin
@@ -74,7 +74,7 @@ pub(super) struct New {
     #[arg(long)]
     online: bool,
     /// Write a printable slip: FILE.svg or FILE.html
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["code", "hardware"])]
     slip: Option<PathBuf>,
     /// Print code and terms as JSON
     #[arg(long)]
@@ -174,36 +174,50 @@ fn new(options: &New) -> Result<()> {
         answers: options.answer.iter().map(|text| answer(text)).collect::<Result<_>>()?,
     };
     let (secret, terms) = make(&repository, site.root(), origin(options)?, wanted)?;
-    let path = write_terms(&options.place.repository, &terms)?;
+    // Terms of a code that nobody saw are worth nothing: the slip comes first, and goes with them.
+    if let (Some(file), Secret::Code(code)) = (&options.slip, &secret) {
+        write_slip(file, &repository, &terms, &code.reveal())?;
+    }
+    let path = write_terms(&options.place.repository, &terms).inspect_err(|_| {
+        // It holds a code that will never work; the error that is reported is the one that matters.
+        let _ = options.slip.as_deref().map(std::fs::remove_file);
+    })?;
     say(&format!("terms       `{}`", shown(&path)));
+    if let Some(file) = &options.slip {
+        say(&format!("slip        `{}`", shown(file)));
+    }
     match &secret {
-        Secret::Code(code) => hand_out(options, &repository, &terms, &code.reveal())?,
-        Secret::Phrase(_) => say("the code is the one that you chose; it is not stored"),
-        Secret::Hardware(_) => say("the machine activates itself; there is nothing to type"),
+        Secret::Code(code) => hand_out(options, &terms, &code.reveal())?,
+        Secret::Phrase(_) => hand_out_nothing(options, &terms, "the code is the one that you chose; it is not stored")?,
+        Secret::Hardware(_) => {
+            hand_out_nothing(options, &terms, "the machine activates itself; there is nothing to type")?;
+        }
     }
     say("next        commit the terms, then `anode build` and `anode publish`");
     Ok(())
 }
 
+#[derive(Serialize)]
+struct Made<'a> {
+    secret: Option<&'a str>,
+    terms: Terms<'a>,
+}
+
 /// The one moment in which the code is shown.
-fn hand_out(options: &New, repository: &Repository, terms: &CodeTerms, code: &str) -> Result<()> {
-    if let Some(file) = &options.slip {
-        write_slip(file, repository, terms, code)?;
-        say(&format!("slip        `{}`", shown(file)));
-    }
+fn hand_out(options: &New, terms: &CodeTerms, code: &str) -> Result<()> {
     if options.json {
-        #[derive(Serialize)]
-        struct New<'a> {
-            secret: &'a str,
-            terms: Terms<'a>,
-        }
-        return print_json(&New { secret: code, terms: describe(terms) });
+        return print_json(&Made { secret: Some(code), terms: describe(terms) });
     }
     if std::io::stderr().is_terminal() {
         say(&slip::terminal(code)?);
         say("this is the only time that the code is shown");
     }
     print(code)
+}
+
+fn hand_out_nothing(options: &New, terms: &CodeTerms, why: &str) -> Result<()> {
+    say(why);
+    if options.json { print_json(&Made { secret: None, terms: describe(terms) }) } else { Ok(()) }
 }
 
 fn write_slip(file: &std::path::Path, repository: &Repository, terms: &CodeTerms, code: &str) -> Result<()> {
@@ -237,6 +251,9 @@ fn write_slip(file: &std::path::Path, repository: &Repository, terms: &CodeTerms
         .with_context(|| format!("creating the slip `{}`", file.display()))?;
     std::io::Write::write_all(&mut out, text.as_bytes())
         .with_context(|| format!("writing the slip `{}`", file.display()))
+        .inspect_err(|_| {
+            let _ = std::fs::remove_file(file);
+        })
 }
 
 fn origin(options: &New) -> Result<Origin> {

@@ -14,6 +14,7 @@ use crate::clock;
 use crate::documents::CodePolicy;
 use crate::founding::{Founding, Wishes, found};
 use crate::keys::KeyRing;
+use crate::repository::is_site_url;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -47,6 +48,12 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let is_free = !dir.exists()
         || dir.is_dir() && fs::read_dir(dir)?.all(|entry| entry.is_ok_and(|entry| entry.file_name() == ".git"));
     ensure!(is_free, "`{}` is there already and not empty; nothing was overwritten", dir.display());
+    for url in &options.url {
+        ensure!(
+            is_site_url(url),
+            "`{url}` can not be the address of a site: it must begin with `https://` (`http://` is for loopback only) and have no `?` or `#`"
+        );
+    }
     let password = options.password_file.as_deref().map(read_password).transpose()?;
     let site = SiteId::from_bytes(*crate::keys::random()?);
     let ring = KeyRing::open(options.keys.as_deref(), &site)?;

@@ -27,8 +27,8 @@ pub use installer::{
 };
 pub use lock::Lock;
 pub use profile::{AnsibleSettings, Organisation, Profile};
-pub use site::{CodeRules, Language, Lifetimes, Site};
-pub use terms::{CodeTerms, Generations};
+pub use site::{CodeRules, Language, Lifetimes, Site, is_site_url};
+pub use terms::{CodeTerms, Generations, USES};
 pub use value::{Setting, Settings, Value, Variable, VariableType};
 
 use crate::builtin;

@@ -115,6 +115,13 @@ pub fn read(source: &Arc<Source>, problems: &mut Problems) -> Option<Site> {
     .flatten()
 }
 
+/// Can a tree be served there?
+#[must_use]
+pub fn is_site_url(url: &str) -> bool {
+    let loopback = ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|host| url.starts_with(host));
+    is_url(url) && (url.starts_with("https://") || loopback) && !url.contains(['?', '#'])
+}
+
 fn read_urls(site: &mut Fields<'_, '_, '_>) -> Vec<String> {
     let urls = site.texts("urls");
     if urls.is_empty() {
@@ -126,9 +133,7 @@ fn read_urls(site: &mut Fields<'_, '_, '_>) -> Vec<String> {
     }
     let mut read = Vec::new();
     for url in urls {
-        let loopback =
-            ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|h| url.value.starts_with(h));
-        if !is_url(&url.value) || !(url.value.starts_with("https://") || loopback) || url.value.contains(['?', '#']) {
+        if !is_site_url(&url.value) {
             let problem = Problem::at(&url.origin, "an address of the site must begin with `https://`");
             site.push(problem.label("`http://` is for loopback only; `?` and `#` have no place in it"));
         }

@@ -13,6 +13,9 @@ use super::fields::{Fields, Located, read_toml};
 use super::value::Value;
 use crate::diagnose::{Problem, Problems, Source};
 
+/// How many machines a code can be for, where it is limited.
+pub const USES: std::ops::RangeInclusive<u64> = 1..=1_000_000;
+
 /// The terms of a code, `codes/<organisation>/<label>.toml`.
 #[derive(Clone)]
 pub struct CodeTerms {
@@ -118,7 +121,7 @@ pub fn read(source: &Arc<Source>, organisation: &Id, label: &Id, problems: &mut 
             top.missing("not_after", "not_after = \"2027-11-21T09:00:00Z\"");
         }
         let not_after = top.moment("not_after");
-        let uses = top.number("uses", 1..=1_000_000);
+        let uses = top.number("uses", USES);
         let online = top.switch("online").unwrap_or(false);
         let statuses = [("active", Status::Active), ("used-up", Status::UsedUp), ("expired", Status::Expired)];
         let status = top.word("status", &statuses).unwrap_or(Status::Active);
