@@ -42,6 +42,7 @@ impl Target {
     /// If it can not be written or another publisher is at it.
     pub fn open(folder: &Path) -> Result<Target> {
         let folder = std::path::absolute(folder)?;
+        check_ours(&folder)?;
         make_folder(&folder)?;
         let path = folder.join(".lock");
         let lock = File::create(&path).with_context(|| format!("creating `{}`", path.display()))?;
@@ -161,14 +162,17 @@ impl Target {
             let to = objects.join(entry.path().strip_prefix(from)?);
             if entry.file_type().is_dir() {
                 make_folder(&to)?;
-            } else if fs::metadata(&to).map(|metadata| metadata.len()).ok() != Some(entry.metadata()?.len()) {
-                // A copy that was cut off has another length; a whole one is renamed into place.
+            } else {
+                let bytes = fs::read(entry.path()).with_context(|| format!("reading `{}`", entry.path().display()))?;
+                // The bytes and not only the length: publishing again is what repairs a disk that forgot some.
+                if fs::read(&to).is_ok_and(|there| there == bytes) {
+                    continue;
+                }
                 let parent = to.parent().context("an object without a folder")?;
                 let mut file = tempfile::Builder::new()
                     .prefix(".new-")
                     .tempfile_in(parent)
                     .with_context(|| format!("writing below `{}`", parent.display()))?;
-                let bytes = fs::read(entry.path()).with_context(|| format!("reading `{}`", entry.path().display()))?;
                 file.write_all(&bytes).with_context(|| format!("writing `{}`", to.display()))?;
                 file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
                 file.persist(&to).with_context(|| format!("writing `{}`", to.display()))?;
@@ -225,6 +229,18 @@ pub fn read_timestamp(tree: &Path) -> Result<Option<Timestamp>> {
     Timestamp::parse(body).map(Some).map_err(|refusal| anyhow::anyhow!("`{}`: {refusal}", path.display()))
 }
 
+/// Publishing removes old trees and adds to the objects, so what has these names must be ours.
+fn check_ours(folder: &Path) -> Result<()> {
+    let is_link = |name: &str| fs::symlink_metadata(folder.join(name)).is_ok_and(|metadata| metadata.is_symlink());
+    let is_there = |name: &str| fs::symlink_metadata(folder.join(name)).is_ok();
+    let ours = is_link("current") || is_there(".lock");
+    let foreign = is_there("current") && !is_link("current")
+        || ["objects", "trees"].iter().any(|name| is_link(name) || is_there(name) && !ours)
+        || ["anode.toml", "timestamp.signed"].iter().any(|name| is_there(name));
+    ensure!(!foreign, "`{}` holds something else than published trees; name an empty or new folder", folder.display());
+    Ok(())
+}
+
 /// Web servers run as somebody else: what is published can be read by everybody, whatever the umask.
 fn make_folder(path: &Path) -> Result<()> {
     if path.is_dir() {
@@ -252,5 +268,58 @@ fn remove(folder: &Path) -> Result<()> {
             Err(error).with_context(|| format!("removing `{}`", folder.display()))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn publishing_again_repairs_an_object_of_the_same_length() {
+        let folder = tempfile::tempdir().unwrap();
+        let (tree, published) = (folder.path().join("tree"), folder.path().join("published"));
+        fs::create_dir_all(tree.join("objects/aa")).unwrap();
+        fs::write(tree.join("objects/aa/x"), "right").unwrap();
+        let target = Target::open(&published).unwrap();
+        assert_eq!(target.place(&tree, None).unwrap().new_objects, 1);
+        assert_eq!(target.place(&tree, None).unwrap().new_objects, 0);
+        fs::write(published.join("objects/aa/x"), "wrong").unwrap();
+        assert_eq!(target.place(&tree, None).unwrap().new_objects, 1);
+        assert_eq!(fs::read_to_string(published.join("current/objects/aa/x")).unwrap(), "right");
+    }
+
+    #[test]
+    fn refuses_a_folder_whose_files_are_not_its_own() {
+        for (file, is_link) in [
+            ("trees/1/precious", false),
+            ("objects/precious", false),
+            ("current/index.html", false),
+            ("anode.toml", false),
+            ("timestamp.signed", false),
+            ("objects", true),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            if is_link {
+                symlink("/", &path).unwrap();
+            } else {
+                fs::write(&path, "mine").unwrap();
+            }
+            let error = Target::open(folder.path()).err().unwrap().to_string();
+            assert!(error.contains("something else than published trees"), "{file}: {error}");
+            assert!(!folder.path().join(".lock").exists(), "{file}");
+        }
+    }
+
+    #[test]
+    fn publishes_into_a_folder_that_is_shared_with_others() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("lost+found")).unwrap();
+        drop(Target::open(folder.path()).unwrap());
+        // A publisher that was killed leaves folders, but no link.
+        fs::create_dir(folder.path().join("trees")).unwrap();
+        drop(Target::open(folder.path()).unwrap());
     }
 }

@@ -49,6 +49,12 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let now = clock::now();
     let root = site.shipped_root(&options.place.repository)?;
 
+    // Every reader's clock would follow: certificates end, and later builds are refused until that day.
+    ensure!(
+        ours.issued <= now.plus(DAY),
+        "the tree is of {}, and it is {now} now; set the clock or build again without `--at` and SOURCE_DATE_EPOCH",
+        ours.issued
+    );
     let target = Target::open(&options.to)?;
     target.check_lineage(&tree)?;
     let mut folder = TreeFolder::new(&tree);
@@ -57,7 +63,11 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     for finding in audit.findings.iter().filter(|finding| finding.fatal) {
         say(&format!("error: `{}`: {}", finding.what, finding.problem));
     }
-    ensure!(audit.is_sound(), "the tree is not sound; nothing was published");
+    ensure!(
+        audit.is_sound(),
+        "the tree is not sound; nothing was published: remove `{base}` and build again with `--previous {}`",
+        options.to.display()
+    );
     let later = Moment::from_seconds(ours.expires.seconds().saturating_sub(DAY));
     for at in [now, now.max(later)] {
         try_out(&mut folder, &base, &root, &ring, at).with_context(|| {

@@ -29,6 +29,11 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let site = TrustedSite::open(&options.place.repository)?;
     let ring = KeyRing::open(options.place.keys.as_deref(), site.id())?;
+    ensure!(
+        options.to.is_dir(),
+        "there is no folder `{}`; name the one that `anode publish --to` got",
+        shown(&options.to)
+    );
     let target = Target::open(&options.to)?;
     let current = target.current();
     let now = clock::now();
