@@ -1,11 +1,11 @@
 //! Auditing a whole tree: every signature, every index node, every object, every lifetime; all findings in one run.
 
 use anode_bundle::client::{Event, Request, Snapshot, Transport};
-use anode_bundle::document::{MapRoot, MapStart, Root};
+use anode_bundle::document::{Document as _, MapRoot, MapStart, Root};
 use anode_bundle::index::{self, Entry, Node};
 use anode_bundle::name::{Sha256, tree};
 use anode_bundle::signature::{self, split_signed};
-use anode_bundle::trust::Clock;
+use anode_bundle::trust::{Clock, Trust};
 use anode_bundle::{Moment, Refusal, document, seal};
 use anode_fetch::activate::{Shipped, Sources};
 use serde::Serialize;
@@ -87,6 +87,7 @@ pub fn audit(transport: &mut dyn Transport, base: &str, shipped: &Shipped, now: 
         findings.push(Finding { fatal: true, what: base.to_owned(), problem });
     }
     let mut walk = Walk { transport, base, now, bytes: 0, findings };
+    walk.first_root(shipped, clock);
     walk.stock_timestamp(&snapshot);
     let activations = walk.map("activations", &snapshot.release.index.activations, seal::ACTIVATION_LIMIT);
     let packs = walk.map("packs", &snapshot.release.index.packs, seal::PACK_LIMIT);
@@ -141,6 +142,24 @@ impl Walk<'_> {
         }
         self.fatal(&path, format!("{what} has other bytes than its name says; publish again"));
         None
+    }
+
+    /// The tree's own copy of the root that was trusted beforehand: no medium reads it, people check it by hand.
+    fn first_root(&mut self, shipped: &Shipped, clock: Clock) {
+        let Ok(root) = Root::parse(&shipped.root) else { return };
+        let path = tree::root(root.version);
+        let Some(body) = self.get(&path, document::ROOT_LIMIT) else { return };
+        if body != shipped.root {
+            return self.fatal(&path, "is not the root that the audit began with; publish again".to_owned());
+        }
+        let (base, now) = (self.base, self.now);
+        let mut signatures = |key| {
+            let path = tree::root_signature(root.version, key);
+            Ok(self.transport.get(&Request { base, path: &path, limit: signature::LIMIT, now }).ok())
+        };
+        if let Err(refusal) = Trust::start(&body, &mut signatures, clock) {
+            self.fatal(&path, format!("{refusal}; publish again"));
+        }
     }
 
     /// The parts for people must be the parts that the medium reads.
