@@ -191,13 +191,42 @@ fn has_secrets(repository: &Repository, profile: &crate::repository::Profile) ->
 }
 
 fn check_strength(phrase: &Phrase) -> Result<()> {
-    let estimate = zxcvbn::zxcvbn(phrase.reveal(), &[]);
-    let bits = estimate.guesses_log10() * std::f64::consts::LOG2_10;
+    let bits = strength(phrase.reveal());
     ensure!(
         bits >= PHRASE_BITS,
         "the chosen code is worth about {bits:.0} bits, and {PHRASE_BITS:.0} are needed; add words that do not belong together, or leave `--code` away and a code is made"
     );
     Ok(())
+}
+
+/// The estimated strength of a phrase, in bits. `zxcvbn` counts to 2⁶⁴ and reads 100 symbols, so a longer count is that of several parts, each cut
+/// before a word; what an earlier part had is known in the later ones.
+fn strength(phrase: &str) -> f64 {
+    let count =
+        |text: &str, known: &[String]| zxcvbn::zxcvbn(text, &known.iter().map(String::as_str).collect::<Vec<_>>());
+    let (mut bits, mut known, mut rest) = (0.0, Vec::new(), phrase.to_owned());
+    loop {
+        let whole = count(&rest, &known);
+        let part = if whole.guesses() < u64::MAX {
+            None
+        } else {
+            let prefix = |length| count(&rest.chars().take(length).collect::<String>(), &known);
+            (1..rest.chars().count().min(100)).rev().map(prefix).find(|part| part.guesses() < u64::MAX)
+        };
+        let Some(part) = part else { return bits + whole.guesses_log10() * std::f64::consts::LOG2_10 };
+        // The last word of a part may go on in the next one.
+        let complete = part.sequence().len().saturating_sub(1).max(1);
+        let mut length = 0;
+        for word in part.sequence().iter().take(complete) {
+            length = word.j + 1;
+            bits += word.guesses.map_or(0.0, |guesses| (guesses as f64).log2());
+            known.push(word.token.clone());
+        }
+        if length == 0 || bits >= PHRASE_BITS {
+            return bits;
+        }
+        rest = rest.chars().skip(length).collect();
+    }
 }
 
 /// Writes the terms of a new code. Never overwrites.
@@ -264,6 +293,23 @@ pub enum KeepKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn phrases_can_be_strong_enough_and_repetition_is_not() {
+        let strength = |text: &str| strength(Phrase::parse(text).unwrap().reveal());
+        for strong in ["trombone velvet glacier pumpkin saxony qwark xylem boat", "7f3k9x2m8q4w6r1t5y0p3h7d9s2g"] {
+            assert!(strength(strong) >= PHRASE_BITS, "{strong}: {}", strength(strong));
+        }
+        for weak in [
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa".to_owned(),
+            "password".repeat(8),
+            "correct horse battery ".repeat(4),
+            "abcdefghijklmnopqrstuvwxyz0123456789".to_owned(),
+            "qwertyuiopasdfghjklzxcvbnm".to_owned(),
+        ] {
+            assert!(strength(&weak) < PHRASE_BITS, "{weak}: {}", strength(&weak));
+        }
+    }
 
     /// Written into the repository, such terms would keep every other command from loading it.
     #[test]
