@@ -13,6 +13,9 @@ pub const ALPHABET: &[u8; 31] = b"0123456789ABCDEFGHJKMNPQRSTVWXY";
 /// The numbers of symbols that a code can have, check symbol included.
 pub const LENGTHS: [usize; 2] = [16, 20];
 
+/// The most symbols of a phrase.
+pub const PHRASE_LIMIT: usize = 128;
+
 /// The fewest symbols of a phrase.
 pub const PHRASE_SYMBOLS: usize = 24;
 
@@ -36,9 +39,9 @@ pub enum BadCode {
     /// The check symbol does not fit.
     #[error("has a wrong symbol: its check symbol does not fit")]
     Checksum,
-    /// A phrase with too few symbols.
-    #[error("has {found} symbols; a phrase has at least 24")]
-    PhraseTooShort {
+    /// A phrase with too few or too many symbols.
+    #[error("has {found} symbols; a phrase has 24 to 128")]
+    PhraseLength {
         /// Symbols after normalising.
         found: usize,
     },
@@ -156,7 +159,7 @@ impl Phrase {
     pub fn parse(text: &str) -> Result<Phrase, BadCode> {
         let symbols = normalise(text)?;
         match symbols.len() {
-            found if found < PHRASE_SYMBOLS => Err(BadCode::PhraseTooShort { found }),
+            found if !(PHRASE_SYMBOLS..=PHRASE_LIMIT).contains(&found) => Err(BadCode::PhraseLength { found }),
             _ => Ok(Phrase(symbols)),
         }
     }
@@ -403,8 +406,9 @@ mod tests {
     #[test]
     fn phrases_need_24_symbols() {
         assert!(matches!(Secret::parse("correct horse battery staple"), Ok(Secret::Phrase(_))));
-        assert!(matches!(Phrase::parse("correct horse"), Err(BadCode::PhraseTooShort { found: 12 })));
+        assert!(matches!(Phrase::parse("correct horse"), Err(BadCode::PhraseLength { found: 12 })));
         assert!(matches!(Secret::parse("0123-4567-89AB-CDER"), Ok(Secret::Code(_))));
+        assert!(matches!(Secret::parse(&"0".repeat(129)), Err(BadCode::PhraseLength { found: 129 })));
         assert!(matches!(Secret::parse(&"0".repeat(21)), Err(BadCode::Length { found: 21 })));
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anode_bundle::Moment;
@@ -12,10 +13,11 @@ use anode_bundle::derive::derive;
 use anode_bundle::document::Root;
 use anode_bundle::name::{Id, Sha256};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use zeroize::Zeroizing;
 
 use crate::founding::new_code;
 use crate::render::organisation_matters;
-use crate::repository::{CodeTerms, Generations, Repository, USES};
+use crate::repository::{CodeKind, CodeTerms, Generations, Repository, USES};
 
 /// The weakest phrase, in bits.
 const PHRASE_BITS: f64 = 70.0;
@@ -47,7 +49,12 @@ pub enum Origin {
     /// Random.
     Generated,
     /// Chosen by a person.
-    Chosen(Phrase),
+    Chosen {
+        /// The code.
+        phrase: Phrase,
+        /// As the person wrote it: words that normalising hides count as words.
+        typed: Zeroizing<String>,
+    },
     /// The machine itself.
     Hardware(Machine),
 }
@@ -68,12 +75,12 @@ pub fn make(repository: &Repository, root: &Root, origin: Origin, wanted: Wanted
                 .context("the root allows no codes")?;
             Secret::Code(new_code(length)?)
         }
-        Origin::Chosen(phrase) => {
+        Origin::Chosen { phrase, typed } => {
             ensure!(
                 policy.phrases,
                 "the root of this site allows no chosen codes (`phrases`); leave `--code` away and a code is made"
             );
-            check_strength(&phrase)?;
+            check_strength(&phrase, &typed)?;
             Secret::Phrase(phrase)
         }
         Origin::Hardware(machine) => {
@@ -84,9 +91,12 @@ pub fn make(repository: &Repository, root: &Root, origin: Origin, wanted: Wanted
             Secret::Hardware(machine)
         }
     };
-    if !matches!(secret, Secret::Code(_)) {
-        check_secrets(repository, &wanted, &secret)?;
-    }
+    let kind = match secret {
+        Secret::Code(_) => CodeKind::Generated,
+        Secret::Phrase(_) => CodeKind::Phrase,
+        Secret::Hardware(_) => CodeKind::Hardware,
+    };
+    check_secrets(repository, &wanted, kind)?;
     let kdf = policy.kdf.first().context("the root has no key derivation")?;
     let derived = derive(&secret, &root.site, kdf)?;
     if let Some(other) = repository.codes.iter().find(|terms| terms.locator == derived.locator) {
@@ -95,6 +105,7 @@ pub fn make(repository: &Repository, root: &Root, origin: Origin, wanted: Wanted
     let terms = CodeTerms {
         organisation: wanted.organisation,
         label: wanted.label,
+        kind,
         locator: derived.locator,
         public_key: derived.seal.public,
         claim_key: derived.claim_key,
@@ -156,42 +167,17 @@ fn check_wanted(repository: &Repository, wanted: &Wanted) -> Result<()> {
 }
 
 /// A phrase or a serial number can be guessed more easily than a code, so it must not open secrets.
-fn check_secrets(repository: &Repository, wanted: &Wanted, secret: &Secret) -> Result<()> {
-    for id in &wanted.profiles {
-        let Some(profile) = repository.profile(id, Some(&wanted.organisation)) else { continue };
-        let allowed = matches!(secret, Secret::Hardware(_)) && profile.hardware_secrets;
-        ensure!(
-            allowed || !has_secrets(repository, profile),
-            "the profile `{id}` holds secrets (crypt hashes), which a chosen code or a machine's identity must not open; use a generated code{}",
-            if matches!(secret, Secret::Hardware(_)) {
-                ", or set `hardware_secrets = true` in the profile"
-            } else {
-                ""
-            }
-        );
+fn check_secrets(repository: &Repository, wanted: &Wanted, kind: CodeKind) -> Result<()> {
+    match repository.too_secret(kind, &wanted.organisation, &wanted.profiles) {
+        Some(profile) => {
+            bail!("the profile `{}` holds secrets (crypt hashes), which {}", profile.id, kind.secrets_remedy())
+        }
+        None => Ok(()),
     }
-    Ok(())
 }
 
-fn has_secrets(repository: &Repository, profile: &crate::repository::Profile) -> bool {
-    use crate::repository::VariableType;
-    let is_secret = |name: &str| {
-        let definition = repository.definition(profile);
-        definition
-            .and_then(|definition| definition.variables.get(name))
-            .is_some_and(|variable| variable.kind == VariableType::Crypt || variable.items == VariableType::Crypt)
-    };
-    let organisation = profile.organisation.as_ref().and_then(|id| repository.organisation(id));
-    let layers = [
-        Some(&repository.site.variables),
-        organisation.map(|organisation| &organisation.variables),
-        Some(&profile.variables),
-    ];
-    layers.into_iter().flatten().flat_map(|layer| layer.keys()).any(|name| is_secret(name))
-}
-
-fn check_strength(phrase: &Phrase) -> Result<()> {
-    let bits = strength(phrase.reveal());
+fn check_strength(phrase: &Phrase, typed: &str) -> Result<()> {
+    let bits = strength(phrase.reveal()).min(strength(&typed.to_lowercase()));
     ensure!(
         bits >= PHRASE_BITS,
         "the chosen code is worth about {bits:.0} bits, and {PHRASE_BITS:.0} are needed; add words that do not belong together, or leave `--code` away and a code is made"
@@ -240,6 +226,7 @@ pub fn write_terms(folder: &Path, terms: &CodeTerms) -> Result<PathBuf> {
     let mut file =
         tempfile::NamedTempFile::new_in(parent).with_context(|| format!("writing below `{}`", parent.display()))?;
     file.write_all(terms.to_toml().as_bytes())
+        .and_then(|()| file.as_file().set_permissions(shared()))
         .and_then(|()| file.as_file().sync_all())
         .with_context(|| format!("writing `{}`", path.display()))?;
     file.persist_noclobber(&path).map_err(|error| match error.error.kind() {
@@ -273,12 +260,19 @@ pub fn revoke(repository: &Repository, terms: &CodeTerms, keep_keys: KeepKeys) -
         let parent = path.parent().context("generations need a folder")?;
         let file =
             tempfile::NamedTempFile::new_in(parent).with_context(|| format!("writing below `{}`", parent.display()))?;
-        fs::write(file.path(), generations.to_toml()).with_context(|| format!("writing `{}`", path.display()))?;
+        fs::write(file.path(), generations.to_toml())
+            .and_then(|()| file.as_file().set_permissions(shared()))
+            .with_context(|| format!("writing `{}`", path.display()))?;
         file.persist(&path).with_context(|| format!("writing `{}`", path.display()))?;
     }
     let path = repository.root.join(terms.path());
     fs::remove_file(&path).with_context(|| format!("removing `{}`", path.display()))?;
     Ok(raised)
+}
+
+/// Terms hold no secret, and a checkout may be used by several people.
+fn shared() -> fs::Permissions {
+    fs::Permissions::from_mode(0o644)
 }
 
 /// Whether the packs of a revoked code keep their keys.

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::builtin;
 use crate::documents::{CodePolicy, FirstKeys, first_root};
 use crate::keys::{KeyRing, SecretName, Signer, random};
-use crate::repository::CodeTerms;
+use crate::repository::{CodeKind, CodeTerms};
 use crate::trusted::{PROBE_TERMS, SEAL_SALT};
 
 const WORKFLOW: &str = include_str!("../../ci/publish.yml");
@@ -130,6 +130,7 @@ fn write_probe(dir: &Path, ring: &KeyRing, root: &Root, at: Moment) -> Result<()
     let terms = CodeTerms {
         organisation: probe.clone(),
         label: probe.clone(),
+        kind: CodeKind::Generated,
         locator: derived.locator,
         public_key: derived.seal.public,
         claim_key: derived.claim_key,

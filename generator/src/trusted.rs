@@ -124,6 +124,16 @@ pub fn check_keys(folder: &Path, repository: &Repository) -> Problems {
             Problem::at(&repository.site.origin, "`[codes]` differs from the policy of the signed root, which decides");
         problems.push(problem.as_warning().help("write what the root says, or make a new root"));
     }
+    if !folder.join(SEAL_SALT).exists() {
+        let help = "it lies in the repository since `anode init`; without it no earlier activation opens";
+        problems.push(Problem::error(SEAL_SALT, "the seal salt is missing").help(help));
+    }
+    for terms in &repository.codes {
+        if let Some(profile) = repository.too_secret(terms.kind, &terms.organisation, &terms.profiles) {
+            let message = format!("offers the profile `{}`, which holds secrets (crypt hashes)", profile.id);
+            problems.push(Problem::error(&terms.path(), message).help(terms.kind.secrets_remedy()));
+        }
+    }
     let known = |terms: &CodeTerms| policy.kdf.iter().any(|kdf| kdf.id == terms.kdf);
     for terms in repository.codes.iter().filter(|terms| !known(terms)) {
         let problem = Problem::error(

@@ -172,7 +172,12 @@ fn run(validator: &Validator, file: &Filled<'_>) -> Option<Problem> {
             .replace("{file}", &path.to_string_lossy())
     };
     let mut command = Command::new(program);
-    command.args(arguments.iter().map(fill)).current_dir(folder.path()).env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+    command
+        .args(arguments.iter().map(fill))
+        .current_dir(folder.path())
+        .env("LC_ALL", "C.UTF-8")
+        .env("TMPDIR", folder.path())
+        .stdin(Stdio::null());
     if let Some((variable, text)) = &validator.configuration {
         let configuration = folder.path().join("configuration");
         if let Err(error) = std::fs::write(&configuration, text) {

@@ -47,7 +47,7 @@ impl Site {
     /// The same as questions at the console and what a person types.
     pub const SERVER_DIALOGUE: &[(&str, &str)] = &[
         ("Name of the server:", "host-7"),
-        ("everything on it is erased:", "/dev/vda"),
+        ("Disk to erase and install to:", "/dev/vda"),
         ("Full name of the administrator:", "Erika Muster"),
         ("Login of the administrator [admin]:", "erika"),
         ("Password of the administrator:", "correct horse battery"),

@@ -1,6 +1,6 @@
 //! Codes that open nothing: each refusal has its own exit code, and none leaves a trace.
 
-use anode_tests::{Program, Site, binary, differing, files, in_days};
+use anode_tests::{Program, Site, anode, binary, differing, files, in_days};
 
 #[test]
 fn one_wrong_symbol_is_caught_before_anything_is_sent() {
@@ -139,6 +139,42 @@ fn terms_that_make_no_sense_are_refused_before_a_code_is_made() {
     let chosen = new(&["--org", Site::ORGANISATION, "--profile", Site::SERVER, "--code", long]);
     let _ = chosen.fails(&["phrases"]);
     assert!(!site.repository().join("codes").join(Site::ORGANISATION).exists(), "terms of a code that was not made");
+}
+
+#[test]
+fn a_slip_that_can_not_be_written_loses_no_code() {
+    let site = Site::new();
+    let new = |slip: &str| {
+        let arguments = ["code", "new", "--org", Site::ORGANISATION, "--profile", Site::SERVER, "--slip", slip];
+        site.anode(&arguments).run()
+    };
+    let _ = new("slip.txt").fails(&["slip.txt", ".svg", ".html"]);
+    let taken = site.scratch("taken.svg");
+    std::fs::write(&taken, "mine").expect("writing");
+    let _ = new(taken.to_str().expect("text")).fails(&["taken.svg"]);
+    assert_eq!(std::fs::read_to_string(&taken).expect("reading"), "mine");
+    assert!(!site.repository().join("codes").join(Site::ORGANISATION).exists(), "terms of a code that nobody saw");
+}
+
+#[test]
+fn a_chosen_code_opens_no_secrets_not_even_later_ones() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let repository = folder.path().join("site");
+    let keys = folder.path().join("keys");
+    let _ =
+        anode(["init", "--phrases", "--url", "https://localhost:1", "--keys"]).arg(&keys).arg(&repository).run().ok();
+    let run = |command: &[&str]| anode(command).arg("-C").arg(&repository).run();
+    let phrase = "trombone velvet glacier pumpkin saxony qwark xylem boat";
+    let new =
+        ["code", "new", "--org", Site::ORGANISATION, "--profile", Site::SERVER, "--label", "chosen", "--code", phrase];
+    let _ = run(&new).ok();
+    let _ = run(&["check"]).ok();
+    let profile = repository.join(Site::SERVER).join("profile.toml");
+    let text = std::fs::read_to_string(&profile).expect("the profile");
+    let hash = "[variables]\npassword = \"$6$saltsaltsalt$abcdefghijklmnopqrstuvwxyz\"\n";
+    std::fs::write(&profile, text.replacen("[variables]\n", hash, 1)).expect("writing");
+    let _ = run(&["check"]).fails(&["codes/example-school/chosen.toml", "secrets", "use a generated one"]);
+    let _ = anode(["build", "--keys"]).arg(&keys).arg("-C").arg(&repository).run().fails(&["chosen.toml", "secrets"]);
 }
 
 #[test]

@@ -183,6 +183,11 @@ fn verify_finds_every_damaged_object_and_says_which() {
         .arg("--root")
         .arg(site.root());
     let _ = late.run().fails(&["expire"]);
+    let json = anode_tests::anode(["verify", "--json", "--now", &anode_tests::in_days(200)]).arg(&copy).arg("--root");
+    let refused = json.arg(site.root()).run();
+    assert_eq!(refused.exit, Some(21), "{refused}");
+    let json = refused.json();
+    assert_eq!((&json["sound"], &json["code"]), (&false.into(), &"metadata-expired".into()), "{refused}");
 }
 
 #[test]

@@ -83,13 +83,13 @@ impl Prompt {
                     .to_owned()
             }
             PromptType::Username if !is_username(answer) => {
-                "must be 1 to 32 characters `a-z 0-9 _ -`, beginning with a letter".to_owned()
+                "must be 1 to 32 characters `a-z 0-9 _ -`, beginning with a letter, and no name that every system has already".to_owned()
             }
             PromptType::FullName if !is_text(answer, " .-") => {
                 "must be 1 to 128 letters, digits, blanks, `.` or `-`".to_owned()
             }
             PromptType::Password if !is_crypt_hash(answer) => {
-                "must become a crypt hash (`$6$…` or `$y$…`) before it is used".to_owned()
+                "must become a crypt hash (`$6$…` or `$y$…`) before it is used; `openssl passwd -6` makes one".to_owned()
             }
             PromptType::Disk if !is_disk(answer) => "must be a device such as `/dev/sda`".to_owned(),
             PromptType::Language if !is_locale(answer) => "must be a locale such as `de_DE.UTF-8`".to_owned(),
@@ -160,8 +160,15 @@ fn is_hostname(text: &str) -> bool {
     text.len() <= 63 && text.split('.').all(label)
 }
 
+/// Accounts that the installers' systems bring along: an installer refuses them, but only after the disk was erased.
+const RESERVED_USERNAMES: [&str; 24] = [
+    "root", "daemon", "bin", "sys", "sync", "games", "man", "lp", "mail", "news", "uucp", "proxy", "www-data",
+    "backup", "list", "irc", "nobody", "adm", "shutdown", "halt", "operator", "ftp", "dbus", "sshd",
+];
+
 fn is_username(text: &str) -> bool {
     text.len() <= 32
+        && !RESERVED_USERNAMES.contains(&text)
         && text.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b == b'_')
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
 }
@@ -227,7 +234,11 @@ mod tests {
                 vec!["pc-07", "a", "pc.example.org"],
                 vec!["", "PC", "-a", "a-", "a..b", "a_b", "a b"],
             ),
-            (PromptType::Username, vec!["anna", "_x", "a-b_c1"], vec!["", "Anna", "1a", "a b", "a$"]),
+            (
+                PromptType::Username,
+                vec!["anna", "_x", "a-b_c1"],
+                vec!["", "Anna", "1a", "a b", "a$", "root", "www-data"],
+            ),
             (
                 PromptType::FullName,
                 vec!["Änne Müller-Lüdenscheidt", "李 明"],

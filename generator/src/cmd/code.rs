@@ -264,7 +264,8 @@ fn origin(options: &New) -> Result<Origin> {
         None => Ok(Origin::Generated),
         Some(text) => {
             let text = if text == "-" { ask_code()? } else { Zeroizing::new(text.to_owned()) };
-            Phrase::parse(&text).map(Origin::Chosen).map_err(|bad| anyhow!("the chosen code {bad}"))
+            let phrase = Phrase::parse(&text).map_err(|bad| anyhow!("the chosen code {bad}"))?;
+            Ok(Origin::Chosen { phrase, typed: text })
         }
     }
 }
@@ -327,7 +328,7 @@ fn check(options: &Check) -> Result<()> {
             return Ok(());
         }
     }
-    Err(Refusal::CodeUnknown).context("the check symbol is right, and this repository has no terms for it")
+    Err(Refusal::CodeUnknown).context("it is well-formed, and this repository has no terms for it")
 }
 
 fn open(place: &Place) -> Result<(Repository, TrustedSite)> {

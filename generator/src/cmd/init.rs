@@ -74,6 +74,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     say("");
     say("Next:");
     say(&format!("  move root-1.key and root-2.key from `{}` to two offline media", shown(ring.folder())));
+    say("  git init, commit (secrets lie elsewhere), and then");
     say("  anode check");
     say(&format!("  anode code new --org {organisation} --profile {first_profile}"));
     say("  anode build && anode publish --to DIR");

@@ -17,7 +17,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anode_bundle::Refusal;
+use anode_bundle::{ExitCode as Exit, Refusal};
 use anode_fetch::Failure;
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
@@ -100,19 +100,22 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::FAILURE;
     }
     say(&format!("{}{error:#}", label("error: ", "\u{1b}[1;31m")));
-    let refused =
-        error.chain().find_map(|cause| match (cause.downcast_ref::<Refusal>(), cause.downcast_ref::<Failure>()) {
-            (Some(refusal), _) => Some((refusal.exit(), refusal.remedy().to_owned())),
-            (_, Some(failure)) => Some((failure.exit(), failure.remedy())),
-            _ => None,
-        });
-    match refused {
+    match refused(error) {
         Some((exit, remedy)) => {
             say(&format!("{}{remedy}", label("help: ", "\u{1b}[1;36m")));
             ExitCode::from(exit.number())
         }
         None => ExitCode::FAILURE,
     }
+}
+
+/// What the medium's own code refused, and what to do about it.
+fn refused(error: &anyhow::Error) -> Option<(Exit, String)> {
+    error.chain().find_map(|cause| match (cause.downcast_ref::<Refusal>(), cause.downcast_ref::<Failure>()) {
+        (Some(refusal), _) => Some((refusal.exit(), refusal.remedy().to_owned())),
+        (_, Some(failure)) => Some((failure.exit(), failure.remedy())),
+        _ => None,
+    })
 }
 
 fn label(text: &str, escape: &str) -> String {

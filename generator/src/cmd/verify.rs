@@ -12,9 +12,10 @@ use anode_bundle::signature;
 use anode_fetch::activate::Shipped;
 use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
+use serde::Serialize;
 
 use super::reach::open;
-use super::{print, print_json, say, size};
+use super::{print, print_json, refused, say, size};
 use crate::clock;
 use crate::tree::{Audit, audit};
 
@@ -38,6 +39,39 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
+    match look(options) {
+        // A script that asked for JSON gets it for a refusal too.
+        Err(error) if options.json => match refused(&error) {
+            Some((exit, remedy)) => {
+                let message = format!("{error:#}");
+                print_json(&Refused { sound: false, exit: exit.number(), code: exit.name(), message, remedy })?;
+                Ok(ExitCode::from(exit.number()))
+            }
+            None => Err(error),
+        },
+        result => result,
+    }
+}
+
+/// A tree that the medium would not even begin with.
+#[derive(Serialize)]
+struct Refused {
+    sound: bool,
+    exit: u8,
+    code: &'static str,
+    message: String,
+    remedy: String,
+}
+
+/// An audit, and what it comes to.
+#[derive(Serialize)]
+struct Audited<'a> {
+    sound: bool,
+    #[serde(flatten)]
+    audit: &'a Audit,
+}
+
+fn look(options: &Options) -> Result<ExitCode> {
     let now = options.now.unwrap_or_else(clock::now);
     let (mut transport, base) = open(&options.tree, options.ca.as_deref())?;
     let root = match &options.root {
@@ -46,7 +80,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     };
     let audit = audit(transport.as_mut(), &base, &root, now)?;
     if options.json {
-        print_json(&audit)?;
+        print_json(&Audited { sound: audit.is_sound(), audit: &audit })?;
     } else {
         show(&audit, options.root.is_none().then(|| Sha256::of(&root.root)))?;
     }

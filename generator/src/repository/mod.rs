@@ -28,7 +28,7 @@ pub use installer::{
 pub use lock::Lock;
 pub use profile::{AnsibleSettings, Organisation, Profile};
 pub use site::{CodeRules, Language, Lifetimes, Site, is_site_url};
-pub use terms::{CodeTerms, Generations, USES};
+pub use terms::{CodeKind, CodeTerms, Generations, USES};
 pub use value::{Setting, Settings, Value, Variable, VariableType};
 
 use crate::builtin;
@@ -87,6 +87,35 @@ impl Repository {
         self.profiles
             .iter()
             .filter(move |profile| profile.organisation.as_ref().is_none_or(|owner| owner == organisation))
+    }
+
+    /// Does what `organisation` gets of a profile hold secrets? Crypt hashes are the ones that a repository may hold.
+    #[must_use]
+    pub fn holds_secrets(&self, profile: &Profile, organisation: Option<&Organisation>) -> bool {
+        let Some(definition) = self.definition(profile) else { return false };
+        let layers = [
+            Some(&self.site.variables),
+            organisation.map(|organisation| &organisation.variables),
+            Some(&profile.variables),
+        ];
+        let mut names = layers.into_iter().flatten().flat_map(|layer| layer.keys());
+        names.any(|name| {
+            let variable = definition.variables.get(name);
+            variable.is_some_and(|variable| [variable.kind, variable.items].contains(&VariableType::Crypt))
+        })
+    }
+
+    /// The first profile that a code offers and must not open, because it holds secrets and the code can be guessed.
+    #[must_use]
+    pub fn too_secret(&self, kind: CodeKind, organisation: &Id, profiles: &[Id]) -> Option<&Profile> {
+        if kind == CodeKind::Generated {
+            return None;
+        }
+        let organisation = self.organisation(organisation);
+        let offered =
+            profiles.iter().filter_map(|id| self.profile(id, organisation.map(|organisation| &organisation.id)));
+        let mut secret = offered.filter(|profile| self.holds_secrets(profile, organisation));
+        secret.find(|profile| kind == CodeKind::Phrase || !profile.hardware_secrets)
     }
 
     /// The definition that a profile names.

@@ -16,6 +16,34 @@ use crate::diagnose::{Problem, Problems, Source};
 /// How many machines a code can be for, where it is limited.
 pub const USES: std::ops::RangeInclusive<u64> = 1..=1_000_000;
 
+/// What a code is: how hard it is to guess decides what it may open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeKind {
+    /// Made at random.
+    Generated,
+    /// Chosen by a person.
+    Phrase,
+    /// The machine's own UUID and serial number.
+    Hardware,
+}
+
+impl CodeKind {
+    const WORDS: [(&'static str, CodeKind); 3] =
+        [("generated", CodeKind::Generated), ("phrase", CodeKind::Phrase), ("hardware", CodeKind::Hardware)];
+
+    /// Why a profile with secrets is not for this kind of code, and what to do.
+    #[must_use]
+    pub fn secrets_remedy(self) -> &'static str {
+        match self {
+            Self::Generated => "a generated code may open",
+            Self::Phrase => "a chosen code must not open; use a generated one",
+            Self::Hardware => {
+                "a machine's own identity must not open; use a generated code, or set `hardware_secrets = true` in the profile"
+            }
+        }
+    }
+}
+
 /// The terms of a code, `codes/<organisation>/<label>.toml`.
 #[derive(Clone)]
 pub struct CodeTerms {
@@ -23,6 +51,8 @@ pub struct CodeTerms {
     pub organisation: Id,
     /// The file's name without `.toml`.
     pub label: Id,
+    /// What it is.
+    pub kind: CodeKind,
     /// What the code looks up.
     pub locator: Locator,
     /// What its activation is sealed to. Never published.
@@ -68,6 +98,11 @@ impl CodeTerms {
         };
         let profiles = list(self.profiles.iter().map(ToString::to_string).collect());
         // Writing to a string can not fail.
+        if let Some((word, _)) =
+            CodeKind::WORDS.iter().find(|(_, kind)| *kind == self.kind && *kind != CodeKind::Generated)
+        {
+            let _ = writeln!(out, "kind = \"{word}\"");
+        }
         let _ = writeln!(out, "locator = \"{}\"", self.locator);
         let _ = writeln!(out, "public_key = \"{}\"", self.public_key);
         let _ = writeln!(out, "claim_key = \"{}\"", data_encoding::HEXLOWER.encode(self.claim_key.as_slice()));
@@ -108,6 +143,7 @@ pub struct ReadTerms {
 /// Reads `codes/<organisation>/<label>.toml`.
 pub fn read(source: &Arc<Source>, organisation: &Id, label: &Id, problems: &mut Problems) -> Option<ReadTerms> {
     read_toml(source, problems, |top| {
+        let kind = top.word("kind", &CodeKind::WORDS).unwrap_or(CodeKind::Generated);
         let locator = top.required_name("locator", "locator = \"…\"", Locator::parse);
         let public_key = top.required_name("public_key", "public_key = \"…\"", SealPublicKey::parse);
         let claim_key = top.required_name("claim_key", "claim_key = \"…\"", Sha256::parse);
@@ -134,6 +170,7 @@ pub fn read(source: &Arc<Source>, organisation: &Id, label: &Id, problems: &mut 
         let terms = CodeTerms {
             organisation: organisation.clone(),
             label: label.clone(),
+            kind,
             locator: locator?.value,
             public_key: public_key?.value,
             claim_key: Key::new(claim_key?.value.0),

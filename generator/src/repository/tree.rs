@@ -210,7 +210,8 @@ pub fn read_file(root: &Path, path: &str, problems: &mut Problems) -> Option<Arc
 }
 
 fn read_limited(root: &Path, path: &str, limit: u64, problems: &mut Problems) -> Option<Arc<Source>> {
-    let mut bytes = Vec::new();
+    // Room for most files at once: there may be a hundred thousand of them.
+    let mut bytes = Vec::with_capacity(4 << 10);
     // A file that became a symlink since it was listed is not followed.
     let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(root.join(path));
@@ -223,6 +224,7 @@ fn read_limited(root: &Path, path: &str, limit: u64, problems: &mut Problems) ->
         problems.push(Problem::error(path, message).help("split it, or move data out of the repository"));
         return None;
     }
+    bytes.shrink_to_fit();
     match String::from_utf8(bytes) {
         Ok(text) => Some(Arc::new(Source { path: path.to_owned(), text })),
         Err(error) => {
