@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use data_encoding::HEXLOWER;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
@@ -91,14 +90,16 @@ pub struct PackKey(pub Key);
 
 impl Serialize for PackKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&Zeroizing::new(HEXLOWER.encode(self.0.as_slice())))
+        serializer.serialize_str(&Zeroizing::new(base16ct::lower::encode_string(self.0.as_slice())))
     }
 }
 
 impl<'de> Deserialize<'de> for PackKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<PackKey, D::Error> {
         let text = Zeroizing::new(String::deserialize(deserializer)?);
-        let bytes = HEXLOWER.decode(text.as_bytes()).map(Zeroizing::new).map_err(|_| de::Error::custom("not a key"))?;
+        let bytes = base16ct::lower::decode_vec(text.as_bytes())
+            .map(Zeroizing::new)
+            .map_err(|_| de::Error::custom("not a key"))?;
         let bytes = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| de::Error::custom("not a key"))?;
         Ok(PackKey(Zeroizing::new(bytes)))
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use data_encoding::BASE64;
+use base64ct::{Base64, Encoding as _};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -405,7 +405,7 @@ impl MapRoot {
     #[must_use]
     pub fn new(count: u64, node: &[u8]) -> MapRoot {
         if node.len() <= index::INLINE_LIMIT {
-            MapRoot { count, node: Some(BASE64.encode(node)), sha256: None }
+            MapRoot { count, node: Some(Base64::encode_string(node)), sha256: None }
         } else {
             MapRoot { count, node: None, sha256: Some(Sha256::of(node)) }
         }
@@ -419,7 +419,7 @@ impl MapRoot {
         let broken = || Refusal::wrong("release", "the root node of an index is not in the form that its size demands");
         match (&self.node, self.sha256) {
             (Some(text), None) => {
-                let node = BASE64.decode(text.as_bytes()).map_err(|_| broken())?;
+                let node = Base64::decode_vec(text).map_err(|_| broken())?;
                 if node.len() > index::INLINE_LIMIT { Err(broken()) } else { Ok(MapStart::Inline(node)) }
             }
             (None, Some(hash)) => Ok(MapStart::Object(hash)),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use data_encoding::{BASE32_NOPAD, HEXLOWER, HEXUPPER};
+use base32ct::{Base32UpperUnpadded, Encoding as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256 as Hasher};
 
@@ -87,8 +87,10 @@ impl SiteId {
     /// # Errors
     /// [`BadName`] unless the text is the one base32 text of 16 bytes.
     pub fn new(text: &str) -> Result<SiteId, BadName> {
-        match BASE32_NOPAD.decode(text.as_bytes()) {
-            Ok(bytes) if bytes.len() == 16 => Ok(SiteId(text.to_owned())),
+        match Base32UpperUnpadded::decode_vec(text) {
+            Ok(bytes) if bytes.len() == 16 && Base32UpperUnpadded::encode_string(&bytes) == text => {
+                Ok(SiteId(text.to_owned()))
+            }
             _ => Err(BadName::new(text, "a site id of 26 base32 characters")),
         }
     }
@@ -96,7 +98,7 @@ impl SiteId {
     /// The id of 16 random bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> SiteId {
-        SiteId(BASE32_NOPAD.encode(&bytes))
+        SiteId(Base32UpperUnpadded::encode_string(&bytes))
     }
 
     /// The id's text.
@@ -126,7 +128,7 @@ impl KeyId {
     /// # Errors
     /// [`BadName`] unless the text is 16 upper-case hex digits.
     pub fn parse(text: &str) -> Result<KeyId, BadName> {
-        let bytes = HEXUPPER.decode(text.as_bytes()).ok().and_then(|b| <[u8; 8]>::try_from(b).ok());
+        let bytes = base16ct::upper::decode_vec(text).ok().and_then(|b| <[u8; 8]>::try_from(b).ok());
         bytes
             .map(|b| KeyId(u64::from_be_bytes(b)))
             .ok_or_else(|| BadName::new(text, "a key id of 16 upper-case hex digits"))
@@ -150,7 +152,7 @@ macro_rules! hex32 {
             /// # Errors
             /// [`BadName`] unless the text is 64 lower-case hex digits.
             pub fn parse(text: &str) -> Result<$name, BadName> {
-                let bytes = HEXLOWER.decode(text.as_bytes()).ok().and_then(|b| <[u8; 32]>::try_from(b).ok());
+                let bytes = base16ct::lower::decode_vec(text).ok().and_then(|b| <[u8; 32]>::try_from(b).ok());
                 bytes.map($name).ok_or_else(|| BadName::new(text, $wanted))
             }
 
@@ -163,7 +165,7 @@ macro_rules! hex32 {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&HEXLOWER.encode(&self.0))
+                f.write_str(&base16ct::lower::encode_string(&self.0))
             }
         }
 

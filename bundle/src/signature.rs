@@ -3,8 +3,8 @@
 //! Four lines, `\n` only: a fixed untrusted comment, the signature, the trusted comment, the global signature. One changed bit anywhere in it is a
 //! refusal; legacy `Ed` signatures do not exist here.
 
+use base64ct::{Base64, Encoding as _};
 use blake2::{Blake2b512, Digest as _};
-use data_encoding::BASE64;
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
@@ -103,9 +103,9 @@ fn strict_key(key: &SigningPublicKey) -> Option<VerifyingKey> {
     (canonical && !point.is_weak()).then_some(point)
 }
 
-/// Base64 of exactly `N` bytes. `data-encoding` refuses every text but the canonical one: wrong padding, trailing bits, white space.
+/// Base64 of exactly `N` bytes. `base64ct` refuses every text but the canonical one: wrong padding, trailing bits, white space.
 fn base64<const N: usize>(text: &str) -> Result<[u8; N], &'static str> {
-    let bytes = BASE64.decode(text.as_bytes()).map_err(|_| "has a line that is not canonical base64")?;
+    let bytes = Base64::decode_vec(text).map_err(|_| "has a line that is not canonical base64")?;
     bytes.try_into().map_err(|_| "has a line of base64 of the wrong length")
 }
 
