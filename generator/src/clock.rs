@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anode_bundle::Moment;
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 /// The clock's reading; a clock before 1970 reads 1970.
 #[must_use]
@@ -42,7 +42,8 @@ pub fn parse_moment(text: &str) -> Result<Moment, String> {
 /// If it has none of these forms.
 pub fn parse_end(text: &str, now: Moment) -> Result<Moment> {
     if let Some(days) = text.strip_suffix('d').and_then(|days| days.parse::<u64>().ok()) {
-        return Ok(now.plus(days.min(36_500) * 86_400));
+        ensure!(days <= 36_500, "`{text}` is more than a hundred years");
+        return Ok(now.plus(days * 86_400));
     }
     match Moment::parse(text).or_else(|_| Moment::parse(&format!("{text}T23:59:59Z"))) {
         Ok(moment) => Ok(moment),
@@ -64,7 +65,7 @@ mod tests {
         ] {
             assert_eq!(parse_end(text, now).unwrap().to_string(), wanted);
         }
-        for bad in ["", "d", "-1d", "tomorrow", "2027-02-30"] {
+        for bad in ["", "d", "-1d", "36501d", "tomorrow", "2027-02-30"] {
             assert!(parse_end(bad, now).is_err(), "{bad}");
         }
     }

@@ -219,3 +219,10 @@ fn a_time_before_the_previous_build_is_refused() {
     let _ = site.build().args(["--at", "2020-01-01T00:00:00Z"]).run().fails(&["2020-01-01", "earlier"]);
     let _ = site.build().args(["--at", "yesterday"]).run().fails(&["yesterday"]);
 }
+
+#[test]
+fn a_tree_that_is_built_into_the_repository_is_no_part_of_it() {
+    let site = Site::new();
+    let _ = site.build().args(["--out"]).arg(site.repository().join("public")).run().ok();
+    let _ = site.anode(&["check"]).run().ok();
+}

@@ -35,6 +35,8 @@ impl Signer {
     /// # Errors
     /// If the text is no minisign secret key, or the password is wrong.
     pub fn read(text: &str, password: &mut dyn FnMut() -> Result<Zeroizing<String>>) -> Result<Signer> {
+        let has_key = text.lines().nth(1).is_some_and(|line| !line.trim().is_empty());
+        ensure!(has_key, "this is no minisign secret key: a comment and a line of base64 were expected");
         let file = || minisign::SecretKeyBox::from_string(text).map_err(|error| anyhow!("{error}"));
         let secret = match file()?.into_unencrypted_secret_key() {
             Ok(secret) => secret,
@@ -96,6 +98,14 @@ mod tests {
         assert!(Signer::read(&text, &mut || Ok(Zeroizing::new("wrong".to_owned()))).is_err());
         let signer = Signer::read(&text, &mut || Ok(Zeroizing::new("right".to_owned()))).unwrap();
         assert!(signer.sign("release", 1, &SiteId::from_bytes([1; 16]), b"{}").is_ok());
+    }
+
+    #[test]
+    fn a_file_that_is_no_key_never_asks_for_a_password() {
+        for text in ["", "\n", "untrusted comment: x\n", "untrusted comment: x\n\n"] {
+            let refusal = Signer::read(text, &mut || panic!("asked for a password")).err().unwrap().to_string();
+            assert!(refusal.starts_with("this is no minisign secret key"), "{refusal}");
+        }
     }
 
     #[test]

@@ -23,6 +23,8 @@ const TREE_LIMIT: u64 = 64 << 20;
 
 /// Folders at the top that other commands read.
 const RESERVED: [&str; 4] = ["keys", "nodes", "hooks", "ci"];
+/// What every built tree has.
+const TIMESTAMP: &str = anode_bundle::name::tree::TIMESTAMP;
 /// Folders at the top that hold something else than a profile.
 const KNOWN: [&str; 4] = ["installers", "snippets", "orgs", "codes"];
 const KNOWN_FILES: [&str; 2] = ["anode.toml", "anode.lock"];
@@ -185,7 +187,9 @@ pub fn check_id(path: &str, name: &str, what: &str, problems: &mut Problems) -> 
 
 fn is_skipped(entry: &walkdir::DirEntry) -> bool {
     let name = entry.file_name().to_string_lossy();
-    let reserved = || RESERVED.contains(&&*name) || name.starts_with("README");
+    // A tree that was built into the repository is not part of it.
+    let reserved =
+        || RESERVED.contains(&&*name) || name.starts_with("README") || entry.path().join(TIMESTAMP).is_file();
     name.starts_with('.') || entry.depth() == 1 && reserved()
 }
 
