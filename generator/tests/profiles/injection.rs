@@ -1,12 +1,10 @@
 //! Hostile values through every format, read back by somebody else's parser: the value that went in comes out, or it is refused with the place
 //! where it was set. Never does another directive appear.
 
-mod fixture;
-
 use std::process::Command;
 
+use crate::fixture::{Fixture, lines};
 use anode::render::render;
-use fixture::{Fixture, lines};
 
 const VALUES: [&str; 30] = [
     "plain",

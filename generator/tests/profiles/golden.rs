@@ -2,17 +2,15 @@
 //!
 //! An expected file that nothing produced is a failure too. `ANODE_BLESS=1` rewrites the expectations.
 
-mod fixture;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::fixture::{Fixture, files, lines};
 use anode::diagnose::Colour;
 use anode::render::{Rendered, Renderer, organisation_matters};
 use anode::validate::validate;
 use anode_bundle::pack::Contents;
-use fixture::{Fixture, files};
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -141,7 +139,7 @@ fn a_file_that_the_installer_would_refuse_is_found_with_its_line() {
     fixture.write("debian-server/debian-partitioning", "d-i partman/confirm boolean maybe\n# {{ prompt.disk }}\n");
     let repository = fixture.load();
     let rendered = render_all(&fixture);
-    let found = fixture::lines(&validate(&repository, rendered.iter().map(|(_, rendered)| rendered))).join("\n");
+    let found = lines(&validate(&repository, rendered.iter().map(|(_, rendered)| rendered))).join("\n");
     assert!(
         found.contains("debian-server: preseed.cfg (rendered):35:1: `partman/confirm` must be true or false"),
         "{found}"

@@ -1,12 +1,10 @@
 //! What is wrong with a repository is said with file, line, column and remedy, and everything in one run.
 
-mod fixture;
-
 use std::os::unix::fs::symlink;
 
+use crate::fixture::{Fixture, lines};
 use anode::diagnose::Colour;
 use anode::render::render;
-use fixture::{Fixture, lines};
 
 const CODE: &str = "\
 locator = \"1111111111111111111111111111111111111111111111111111111111111111\"
