@@ -12,8 +12,10 @@ use std::path::Path;
 use anode_bundle::activation::{Activation, Offer};
 use anode_bundle::client::{Client, Event, Setup, Snapshot, Store, Transport};
 use anode_bundle::code::{Machine, Secret};
+use anode_bundle::document::ROOT_LIMIT;
 use anode_bundle::name::KeyId;
 use anode_bundle::pack::{Answers, Contents, FilledFile, Manifest};
+use anode_bundle::signature;
 use anode_bundle::trust::Clock;
 use anode_bundle::{Moment, Refusal};
 
@@ -21,8 +23,6 @@ use crate::answers::{Given, Sheet, system_salt};
 use crate::error::{Failure, reason};
 use crate::hand_over::{ClockState, RunFacts, Selection};
 
-const ROOT_LIMIT: u64 = 64 << 10;
-const SIGNATURE_LIMIT: u64 = 1 << 10;
 const SIGNATURES: usize = 16;
 
 /// The root document that came with the medium, not verified yet.
@@ -60,7 +60,7 @@ impl Shipped {
                     file.display()
                 )));
             }
-            signatures.insert(key, read_limited(&entry.path(), SIGNATURE_LIMIT)?);
+            signatures.insert(key, read_limited(&entry.path(), signature::LIMIT)?);
         }
         Ok(Shipped { root, signatures })
     }

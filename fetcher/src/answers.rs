@@ -116,10 +116,10 @@ fn invalid(prompt: &str, problem: &str) -> Refusal {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn prompt(name: &str, kind: PromptType, default: Option<&str>) -> Prompt {
+    pub(crate) fn prompt(name: &str, kind: PromptType, default: Option<&str>) -> Prompt {
         Prompt {
             name: Id::new(name).unwrap(),
             kind,

@@ -1,6 +1,6 @@
 //! Compiling a repository into a tree: load → render → validate → plan → sign → write.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -65,7 +65,7 @@ pub struct Built {
 /// A tree that was built or published before, as far as it verifies under the current root.
 pub struct Previous {
     timestamp: Timestamp,
-    signed_timestamp: Vec<u8>,
+    signed_timestamp: Signed,
     release: Release,
     signed_release: Signed,
     /// Where its files lie, if on disk.
@@ -95,6 +95,7 @@ impl Previous {
             .timestamp(&signed_timestamp)
             .with_context(|| format!("verifying the timestamp of `{base}`"))?
             .document;
+        let signed_timestamp = Signed::split(&signed_timestamp).context("splitting the timestamp")?;
         let version = timestamp.release.version;
         let body = get(&tree::release(version), RELEASE_LIMIT).map_err(|error| anyhow!(error.refusal()))?;
         let signature =
@@ -176,7 +177,7 @@ pub fn build(order: Order<'_>) -> Result<Built> {
         Some(old) if keepable.is_some() => (old.timestamp.version, old.signed_timestamp.clone()),
         _ => {
             let version = last_timestamp + 1;
-            (version, documents::timestamp(reference, version, root, days, order.at, &timestamp_key)?.joined())
+            (version, documents::timestamp(reference, version, root, days, order.at, &timestamp_key)?)
         }
     };
 
@@ -193,7 +194,9 @@ pub fn build(order: Order<'_>) -> Result<Built> {
         staging.write(path, bytes)?;
     }
     staging.write(LINEAGE, lineage(&trees, order.out, reference).as_bytes())?;
-    write_timestamp(&staging, &signed_timestamp)?;
+    for (path, bytes) in signed_timestamp.timestamp_files() {
+        staging.write(path, &bytes)?;
+    }
     staging.commit()?;
     memo.write(&memo_file)?;
     Ok(Built {
@@ -206,16 +209,9 @@ pub fn build(order: Order<'_>) -> Result<Built> {
     })
 }
 
-fn write_timestamp(staging: &Staging, signed: &[u8]) -> Result<()> {
-    let (signature, body) = signature::split_signed(signed).context("splitting the new timestamp")?;
-    staging.write("timestamp.json", body)?;
-    staging.write("timestamp.json.minisig", signature)?;
-    staging.write(tree::TIMESTAMP, signed)
-}
-
 /// New objects are written; those of earlier trees stay, because a client may be between two of their files.
 fn write_objects(staging: &Staging, plan: &Plan, trees: &[Previous], progress: &dyn Progress) -> Result<usize> {
-    let mut there = std::collections::BTreeSet::new();
+    let mut there = BTreeSet::new();
     for folder in trees.iter().filter_map(|tree| tree.folder.as_deref()) {
         for kept in ["release", "objects"] {
             for entry in WalkDir::new(folder.join(kept)).min_depth(1) {
@@ -256,6 +252,3 @@ fn lineage(trees: &[Previous], out: &Path, newest: ReleaseRef) -> String {
     }
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
-
-/// Pages and machine-readable summaries, by path.
-pub type Files = BTreeMap<String, Vec<u8>>;

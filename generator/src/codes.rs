@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use zeroize::Zeroizing;
 
 use crate::founding::new_code;
-use crate::render::organisation_matters;
+use crate::plan::pack_name;
 use crate::repository::{CodeKind, CodeTerms, Generations, Repository, USES};
 
 /// The weakest phrase, in bits.
@@ -67,14 +67,7 @@ pub fn make(repository: &Repository, root: &Root, origin: Origin, wanted: Wanted
     check_wanted(repository, &wanted)?;
     let policy = &root.policy;
     let secret = match origin {
-        Origin::Generated => {
-            let length = policy
-                .code_length
-                .first()
-                .and_then(|length| usize::try_from(*length).ok())
-                .context("the root allows no codes")?;
-            Secret::Code(new_code(length)?)
-        }
+        Origin::Generated => Secret::Code(new_code(root)?),
         Origin::Chosen { phrase, typed } => {
             ensure!(
                 policy.phrases,
@@ -221,14 +214,7 @@ fn strength(phrase: &str) -> f64 {
 /// If the label is taken or the repository can not be written.
 pub fn write_terms(folder: &Path, terms: &CodeTerms) -> Result<PathBuf> {
     let path = folder.join(terms.path());
-    let parent = path.parent().context("terms need a folder")?;
-    fs::create_dir_all(parent).with_context(|| format!("creating `{}`", parent.display()))?;
-    let mut file =
-        tempfile::NamedTempFile::new_in(parent).with_context(|| format!("writing below `{}`", parent.display()))?;
-    file.write_all(terms.to_toml().as_bytes())
-        .and_then(|()| file.as_file().set_permissions(shared()))
-        .and_then(|()| file.as_file().sync_all())
-        .with_context(|| format!("writing `{}`", path.display()))?;
+    let file = draft(&path, &terms.to_toml())?;
     file.persist_noclobber(&path).map_err(|error| match error.error.kind() {
         std::io::ErrorKind::AlreadyExists => anyhow!("`{}` is there already; choose another `--label`", path.display()),
         _ => anyhow!(error.error).context(format!("writing `{}`", path.display())),
@@ -248,8 +234,7 @@ pub fn revoke(repository: &Repository, terms: &CodeTerms, keep_keys: KeepKeys) -
         for id in &terms.profiles {
             let Some(profile) = repository.profile(id, Some(&terms.organisation)) else { continue };
             let Some(organisation) = repository.organisation(&terms.organisation) else { continue };
-            let own = profile.organisation.is_some() || organisation_matters(repository, profile, organisation);
-            names.insert((id.clone(), own.then(|| organisation.id.clone())));
+            names.insert(pack_name(repository, profile, organisation));
         }
         for (profile, organisation) in names {
             generations.raise(&profile, organisation.as_ref());
@@ -257,12 +242,7 @@ pub fn revoke(repository: &Repository, terms: &CodeTerms, keep_keys: KeepKeys) -
             raised.push(format!("{profile}{organisation}"));
         }
         let path = repository.root.join(Generations::PATH);
-        let parent = path.parent().context("generations need a folder")?;
-        let file =
-            tempfile::NamedTempFile::new_in(parent).with_context(|| format!("writing below `{}`", parent.display()))?;
-        fs::write(file.path(), generations.to_toml())
-            .and_then(|()| file.as_file().set_permissions(shared()))
-            .with_context(|| format!("writing `{}`", path.display()))?;
+        let file = draft(&path, &generations.to_toml())?;
         file.persist(&path).with_context(|| format!("writing `{}`", path.display()))?;
     }
     let path = repository.root.join(terms.path());
@@ -270,9 +250,17 @@ pub fn revoke(repository: &Repository, terms: &CodeTerms, keep_keys: KeepKeys) -
     Ok(raised)
 }
 
-/// Terms hold no secret, and a checkout may be used by several people.
-fn shared() -> fs::Permissions {
-    fs::Permissions::from_mode(0o644)
+/// A whole file beside `path`, on the disk, ready to take its place. Terms hold no secret, and a checkout may be used by several people.
+fn draft(path: &Path, text: &str) -> Result<tempfile::NamedTempFile> {
+    let parent = path.parent().context("a file of the repository needs a folder")?;
+    fs::create_dir_all(parent).with_context(|| format!("creating `{}`", parent.display()))?;
+    let mut file =
+        tempfile::NamedTempFile::new_in(parent).with_context(|| format!("writing below `{}`", parent.display()))?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.as_file().set_permissions(fs::Permissions::from_mode(0o644)))
+        .and_then(|()| file.as_file().sync_all())
+        .with_context(|| format!("writing `{}`", path.display()))?;
+    Ok(file)
 }
 
 /// Whether the packs of a revoked code keep their keys.

@@ -6,8 +6,8 @@ use anode_bundle::document::{
     Document, FormatEnd, Index, Lifetimes, ObjectRef, Policy, RELEASE_LIMIT, ROOT_LIMIT, Release, ReleaseRef, Role,
     Roles, Root, Timestamp,
 };
-use anode_bundle::name::{Id, SealPublicKey, Sha256, SiteId};
-use anode_bundle::signature::ListedKey;
+use anode_bundle::name::{Id, SealPublicKey, Sha256, SiteId, tree};
+use anode_bundle::signature::{ListedKey, split_signed};
 use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 
@@ -25,6 +25,23 @@ pub struct Signed {
 }
 
 impl Signed {
+    /// The two parts of a file that [`Signed::joined`] made; `None` if it has no four signature lines.
+    #[must_use]
+    pub fn split(joined: &[u8]) -> Option<Signed> {
+        let (signature, body) = split_signed(joined)?;
+        Some(Signed { body: body.to_vec(), signature: signature.to_vec() })
+    }
+
+    /// The three files of a timestamp in the tree; the one that the medium reads comes last.
+    #[must_use]
+    pub fn timestamp_files(&self) -> [(&'static str, Vec<u8>); 3] {
+        [
+            ("timestamp.json", self.body.clone()),
+            ("timestamp.json.minisig", self.signature.clone()),
+            (tree::TIMESTAMP, self.joined()),
+        ]
+    }
+
     /// Signature and body in one file, as the medium reads a timestamp.
     #[must_use]
     pub fn joined(&self) -> Vec<u8> {

@@ -116,13 +116,7 @@ fn write_repository(dir: &Path, site: &SiteId, ring: &KeyRing, wishes: &Wishes<'
 
 /// The probe lives for ten years: it opens nothing that anybody could want.
 fn write_probe(dir: &Path, ring: &KeyRing, root: &Root, at: Moment) -> Result<()> {
-    let length = root
-        .policy
-        .code_length
-        .first()
-        .and_then(|length| usize::try_from(*length).ok())
-        .context("the root allows no codes")?;
-    let code = new_code(length)?;
+    let code = new_code(root)?;
     ring.create(SecretName::Probe, &code.reveal())?;
     let probe = Id::new("probe")?;
     let kdf = root.policy.kdf.first().context("the root has no key derivation")?;
@@ -147,11 +141,13 @@ fn write_probe(dir: &Path, ring: &KeyRing, root: &Root, at: Moment) -> Result<()
     write(dir, PROBE_TERMS, terms.to_toml().as_bytes())
 }
 
-/// A new random code.
+/// A new random code, as long as the root's policy says first.
 ///
 /// # Errors
-/// If the operating system has no randomness, or the length is neither 16 nor 20.
-pub fn new_code(length: usize) -> Result<Code> {
+/// If the operating system has no randomness, or the root allows no codes.
+pub fn new_code(root: &Root) -> Result<Code> {
+    let length = root.policy.code_length.first().and_then(|length| usize::try_from(*length).ok());
+    let length = length.context("the root allows no codes")?;
     let mut pool = Zeroizing::new([0; 64]);
     let mut left = 0;
     let mut failure = None;

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 use anode_bundle::document::{Document as _, TIMESTAMP_LIMIT, Timestamp};
 use anode_bundle::name::Sha256;
+use anode_bundle::name::tree::TIMESTAMP;
 use anode_bundle::signature::split_signed;
-use anyhow::{Context as _, Result, bail, ensure};
-use rustix::fs::{FlockOperation, flock};
+use anyhow::{Context as _, Result, ensure};
 use walkdir::WalkDir;
 
 use crate::documents::Signed;
-use crate::tree::{LINEAGE, sync_folder};
+use crate::tree::{LINEAGE, lock, remove_folder, sync_folder};
 
 /// How many trees stay: the current one, and older ones for readers that are in the middle of something.
 const KEPT_TREES: usize = 3;
@@ -44,11 +44,7 @@ impl Target {
         let folder = std::path::absolute(folder)?;
         check_ours(&folder)?;
         make_folder(&folder)?;
-        let path = folder.join(".lock");
-        let lock = File::create(&path).with_context(|| format!("creating `{}`", path.display()))?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            bail!("another publisher writes to `{}` (lock `{}`)", folder.display(), path.display());
-        }
+        let lock = lock(&folder.join(".lock"), &format!("another publisher writes to `{}`", folder.display()))?;
         Ok(Target { folder, _lock: lock })
     }
 
@@ -95,7 +91,7 @@ impl Target {
         let number = self.next_number()?;
         let trees = self.folder.join("trees");
         let staged = trees.join(format!(".new-{number}"));
-        remove(&staged)?;
+        remove_folder(&staged)?;
         make_folder(&staged)?;
         for entry in WalkDir::new(tree).min_depth(1).sort_by_file_name() {
             let entry = entry?;
@@ -111,12 +107,8 @@ impl Target {
             }
         }
         if let Some(timestamp) = timestamp {
-            for (name, bytes) in [
-                ("timestamp.json", &timestamp.body),
-                ("timestamp.json.minisig", &timestamp.signature),
-                ("timestamp.signed", &timestamp.joined()),
-            ] {
-                write(&staged.join(name), bytes)?;
+            for (name, bytes) in timestamp.timestamp_files() {
+                write(&staged.join(name), &bytes)?;
             }
         }
         symlink("../../objects", staged.join("objects")).context("linking the objects")?;
@@ -139,7 +131,7 @@ impl Target {
             Some(previous) => self.point_at(previous)?,
             None => fs::remove_file(self.current())?,
         }
-        remove(&self.folder.join(&swapped.current))
+        remove_folder(&self.folder.join(&swapped.current))
     }
 
     /// Points `current` at a tree, in one step.
@@ -201,7 +193,7 @@ impl Target {
         let older: Vec<u64> = self.numbers()?.into_iter().filter(|number| *number < current).collect();
         let surplus = older.len().saturating_sub(KEPT_TREES - 1);
         for number in older.iter().take(surplus) {
-            remove(&self.folder.join("trees").join(number.to_string()))?;
+            remove_folder(&self.folder.join("trees").join(number.to_string()))?;
         }
         Ok(())
     }
@@ -218,7 +210,7 @@ pub fn lineage_line(version: u64, hash: &Sha256) -> String {
 /// # Errors
 /// If the file is there and no timestamp. Its signature is not verified here.
 pub fn read_timestamp(tree: &Path) -> Result<Option<Timestamp>> {
-    let path = tree.join("timestamp.signed");
+    let path = tree.join(TIMESTAMP);
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -236,7 +228,7 @@ fn check_ours(folder: &Path) -> Result<()> {
     let ours = is_link("current") || is_there(".lock");
     let foreign = is_there("current") && !is_link("current")
         || ["objects", "trees"].iter().any(|name| is_link(name) || is_there(name) && !ours)
-        || ["anode.toml", "timestamp.signed"].iter().any(|name| is_there(name));
+        || ["anode.toml", TIMESTAMP].iter().any(|name| is_there(name));
     ensure!(!foreign, "`{}` holds something else than published trees; name an empty or new folder", folder.display());
     Ok(())
 }
@@ -260,15 +252,6 @@ fn write(to: &Path, bytes: &[u8]) -> Result<()> {
     fs::write(to, bytes).with_context(|| format!("writing `{}`", to.display()))?;
     fs::set_permissions(to, fs::Permissions::from_mode(0o644))
         .with_context(|| format!("making `{}` readable", to.display()))
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("removing `{}`", folder.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

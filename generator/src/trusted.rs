@@ -103,19 +103,22 @@ pub fn probe_terms(repository: &Path) -> Result<CodeTerms> {
     Ok(repository::load_terms(repository, PROBE_TERMS, &id, &id).map_err(Faulty)?)
 }
 
-/// Compares what the repository wants with what its root allows: the root is signed, so it wins.
+/// Walks the root chain and compares what the repository wants with what the root allows.
 #[must_use]
 pub fn check_keys(folder: &Path, repository: &Repository) -> Problems {
-    let mut problems = Problems::new();
-    let site = match TrustedSite::with_config(folder, repository.site.clone()) {
-        Ok(site) => site,
+    match TrustedSite::with_config(folder, repository.site.clone()) {
+        Ok(site) => check_policy(&site, folder, repository),
         Err(error) => {
-            problems.push(
-                Problem::error("keys/root", format!("{error:#}")).help("`anode init` makes a repository with its keys"),
-            );
-            return problems;
+            let problem = Problem::error("keys/root", format!("{error:#}"));
+            problem.help("`anode init` makes a repository with its keys").into()
         }
-    };
+    }
+}
+
+/// Compares what the repository wants with what its root allows: the root is signed, so it wins.
+#[must_use]
+pub fn check_policy(site: &TrustedSite, folder: &Path, repository: &Repository) -> Problems {
+    let mut problems = Problems::new();
     let (policy, wanted) = (&site.root().policy, &repository.site.codes);
     let differs =
         policy.phrases != wanted.phrases || policy.hardware != wanted.hardware || policy.code_length != wanted.length;

@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::io;
 
 use anode_bundle::client::Event;
-use anode_bundle::name::Id;
 use anode_bundle::pack::{Answers, Choice as PromptChoice, Prompt};
 
 use super::*;
 use crate::answers::Given;
+use crate::answers::tests::prompt;
 
 /// Types one line after the other and remembers what it saw.
 #[derive(Default)]
@@ -58,19 +58,6 @@ fn console(typist: &mut Typist) -> Console<'_> {
     };
     let disks = vec![disk("sda", 500_107_862_016, false), disk("sdb", 16_000_000_000, true)];
     Console::new(typist, Language::English, None, disks, "/tmp/out".to_owned())
-}
-
-fn prompt(name: &str, kind: PromptType, default: Option<&str>) -> Prompt {
-    Prompt {
-        name: Id::new(name).unwrap(),
-        kind,
-        title: String::new(),
-        help: String::new(),
-        default: default.map(str::to_owned),
-        choices: Vec::new(),
-        min: None,
-        max: None,
-    }
 }
 
 fn answer(prompts: &[Prompt], lines: &[&'static str]) -> (Result<Answers, Failure>, Typist) {

@@ -73,7 +73,7 @@ pub(super) fn compile(
     let mut site = TrustedSite::with_config(folder, repository.site.clone())?;
     let ring = KeyRing::open(keys, &repository.site.id)?;
     let progress = Bars::new();
-    warnings.append(trusted::check_keys(folder, &repository));
+    warnings.append(trusted::check_policy(&site, folder, &repository));
     let (packs, found) = render_packs(&repository, &progress).map_err(Faulty)?;
     warnings.append(found);
     warnings.append(validate::check_rendered(&repository, packs.rendered.values()));

@@ -25,6 +25,7 @@ use crate::founding::{Wishes, found};
 use crate::keys::KeyRing;
 use crate::loopback::Loopback;
 use crate::probe::{Attempt, Traffic, probe};
+use crate::render::sample_answer;
 use crate::repository::Profile;
 use crate::trusted::TrustedSite;
 use crate::{clock, repository};
@@ -234,15 +235,9 @@ impl Machine<'_> {
 fn sample(prompt: &Prompt) -> Option<(String, Zeroizing<String>)> {
     let answer = match prompt.kind {
         _ if prompt.default.is_some() => return None,
-        PromptType::Hostname => "demo-1".to_owned(),
-        PromptType::Username => "demo".to_owned(),
-        PromptType::FullName | PromptType::Text => "Demo".to_owned(),
+        // In clear, so that the machine's own code makes the hash.
         PromptType::Password => "correct horse battery".to_owned(),
-        PromptType::Disk => "/dev/vda".to_owned(),
-        PromptType::Language => "en_US.UTF-8".to_owned(),
-        PromptType::Keyboard => "us".to_owned(),
-        PromptType::Choice => prompt.choices.first()?.value.clone(),
-        PromptType::Number => prompt.min.unwrap_or(1).to_string(),
+        _ => sample_answer(prompt),
     };
     Some((prompt.name.to_string(), Zeroizing::new(answer)))
 }

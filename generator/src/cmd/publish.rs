@@ -84,7 +84,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         shown(&target.current()),
         swapped.new_objects
     ));
-    look_from_outside(options, &site, &target, &swapped, &ring, now)?;
+    look_from_outside(options, &site, &target, &swapped, &root, &ring, now)?;
     print(&shown(&target.current()))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -124,6 +124,7 @@ fn look_from_outside(
     site: &TrustedSite,
     target: &Target,
     swapped: &Swapped,
+    root: &Shipped,
     ring: &KeyRing,
     now: Moment,
 ) -> Result<()> {
@@ -131,10 +132,9 @@ fn look_from_outside(
         say("note: `anode.toml` names no address of the site, so nobody looked through it; add `urls` to `[site]`");
         return Ok(());
     }
-    let root = site.shipped_root(&options.place.repository)?;
     for url in &site.config.urls {
         let mut transport = https(url, options.ca.as_deref())?;
-        match try_out(&mut transport, url, &root, ring, now) {
+        match try_out(&mut transport, url, root, ring, now) {
             Ok((release, traffic)) => {
                 say(&format!(
                     "probed      {url}: release {release}, {} requests, {}",

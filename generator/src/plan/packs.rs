@@ -12,10 +12,17 @@ use zeroize::Zeroizing;
 use super::{Ingredients, Object, Progress, Rendering, add_objects};
 use crate::diagnose::Problems;
 use crate::render::{Rendered, Renderer, organisation_matters};
-use crate::repository::{Profile, Repository};
+use crate::repository::{Organisation, Profile, Repository};
 
 /// Which pack: a profile, and an organisation where its layer changes something.
 pub type PackName = (Id, Option<Id>);
+
+/// The pack that an organisation gets for a profile.
+#[must_use]
+pub fn pack_name(repository: &Repository, profile: &Profile, organisation: &Organisation) -> PackName {
+    let own = profile.organisation.is_some() || organisation_matters(repository, profile, organisation);
+    (profile.id.clone(), own.then(|| organisation.id.clone()))
+}
 
 /// Every rendered pack that can be offered.
 pub struct Packs {
@@ -54,8 +61,7 @@ pub fn render_packs(repository: &Repository, progress: &dyn Progress) -> Renderi
     for (profile_id, organisation_id) in used {
         let Some(profile) = repository.profile(profile_id, Some(organisation_id)) else { continue };
         let Some(organisation) = repository.organisation(organisation_id) else { continue };
-        let own = profile.organisation.is_some() || organisation_matters(repository, profile, organisation);
-        let name = (profile.id.clone(), own.then(|| organisation.id.clone()));
+        let name = pack_name(repository, profile, organisation);
         offered.insert((profile.id.clone(), organisation.id.clone()), name.clone());
         wanted.insert(name, profile);
     }

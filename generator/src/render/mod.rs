@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anode_bundle::name::{Id, SafePath};
-use anode_bundle::pack::{Answers, Boot, Contents, File, Insert, Installer, Manifest, PromptType};
+use anode_bundle::pack::{Answers, Boot, Contents, File, Insert, Installer, Manifest, Prompt, PromptType};
 
 use crate::diagnose::{Origin, Problem, Problems, Source};
 use crate::repository::{
@@ -404,7 +404,14 @@ fn at_string(problem: Problem, origin: &Origin) -> Problem {
 /// Harmless answers of the right types, for validators and previews.
 #[must_use]
 pub fn sample_answers(contents: &Contents) -> Answers {
-    let sample = |prompt: &anode_bundle::pack::Prompt| match (&prompt.default, prompt.kind) {
+    let prompts = contents.manifest().prompts.iter();
+    prompts.map(|prompt| (prompt.name.clone(), sample_answer(prompt).into())).collect()
+}
+
+/// A harmless answer of the right type: the default where there is one.
+#[must_use]
+pub fn sample_answer(prompt: &Prompt) -> String {
+    match (&prompt.default, prompt.kind) {
         (Some(default), _) => default.clone(),
         (None, PromptType::Hostname) => "sample-pc".to_owned(),
         (None, PromptType::Username) => "sample".to_owned(),
@@ -416,7 +423,5 @@ pub fn sample_answers(contents: &Contents) -> Answers {
         (None, PromptType::Choice) => prompt.choices.first().map(|choice| choice.value.clone()).unwrap_or_default(),
         (None, PromptType::Number) => prompt.min.unwrap_or(1).min(prompt.max.unwrap_or(u64::MAX)).to_string(),
         (None, PromptType::Text) => "sample".to_owned(),
-    };
-    let prompts = contents.manifest().prompts.iter();
-    prompts.map(|prompt| (prompt.name.clone(), sample(prompt).into())).collect()
+    }
 }

@@ -4,11 +4,13 @@ use anode_bundle::client::{Event, Request, Snapshot, Transport};
 use anode_bundle::document::{Document as _, MapRoot, MapStart, Root};
 use anode_bundle::index::{self, Entry, Node};
 use anode_bundle::name::{Sha256, tree};
-use anode_bundle::signature::{self, split_signed};
+use anode_bundle::signature;
 use anode_bundle::trust::{Clock, Trust};
 use anode_bundle::{Moment, Refusal, document, seal};
 use anode_fetch::activate::{Shipped, Sources};
 use serde::Serialize;
+
+use crate::documents::Signed;
 
 const DAY: u64 = 86_400;
 
@@ -165,9 +167,9 @@ impl Walk<'_> {
     /// The parts for people must be the parts that the medium reads.
     fn stock_timestamp(&mut self, snapshot: &Snapshot) {
         let Some(signed) = self.get(tree::TIMESTAMP, document::TIMESTAMP_LIMIT) else { return };
-        let Some((signature, body)) = split_signed(&signed) else { return };
-        let parts = [("timestamp.json", body), ("timestamp.json.minisig", signature)];
-        for (path, wanted) in parts {
+        let Some(signed) = Signed::split(&signed) else { return };
+        let [body, signature, _] = signed.timestamp_files();
+        for (path, wanted) in [body, signature] {
             if self.get(path, document::TIMESTAMP_LIMIT).is_some_and(|found| found != wanted) {
                 self.fatal(path, format!("is not the part of `{}` that it must be; publish again", tree::TIMESTAMP));
             }

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use anode_bundle::name::tree::TIMESTAMP;
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fs::{FlockOperation, RenameFlags, flock, renameat_with};
 
@@ -30,20 +31,17 @@ impl Staging {
         let parent = target.parent().context("the output needs a folder above it")?.to_owned();
         if let Ok(metadata) = fs::symlink_metadata(&target) {
             ensure!(metadata.is_dir(), "`{}` is not a folder", target.display());
-            let is_tree = target.join("timestamp.signed").exists() && target.join("objects").is_dir();
+            let is_tree = target.join(TIMESTAMP).exists() && target.join("objects").is_dir();
             if !is_tree && fs::read_dir(&target)?.next().is_some() {
                 bail!("`{}` holds something else than a tree; name an empty or new folder", target.display());
             }
         }
         fs::create_dir_all(&parent).with_context(|| format!("creating `{}`", parent.display()))?;
-        let lock_path = parent.join(format!(".{name}.lock"));
-        let lock = File::create(&lock_path).with_context(|| format!("creating `{}`", lock_path.display()))?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            bail!("another build writes to `{}` (lock `{}`)", target.display(), lock_path.display());
-        }
+        let busy = format!("another build writes to `{}`", target.display());
+        let lock = lock(&parent.join(format!(".{name}.lock")), &busy)?;
         let folder = parent.join(format!(".{name}.new"));
         // Left over from a build that was killed: nobody else can be at it while we hold the lock.
-        remove(&folder)?;
+        remove_folder(&folder)?;
         fs::create_dir(&folder).with_context(|| format!("creating `{}`", folder.display()))?;
         Ok(Staging { target, folder, committed: false, _lock: lock })
     }
@@ -104,7 +102,7 @@ impl Staging {
             File::open(parent)?.sync_all().with_context(|| format!("syncing `{}`", parent.display()))?;
         }
         // What is left under the name of the new tree is the old one.
-        remove(&self.folder)
+        remove_folder(&self.folder)
     }
 }
 
@@ -126,13 +124,29 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
     rustix::fs::syncfs(&handle).with_context(|| format!("writing `{}` to the disk", folder.display()))
 }
 
-fn remove(folder: &Path) -> Result<()> {
+/// Removes a folder with all that is in it, if it is there.
+///
+/// # Errors
+/// If it is there and can not be removed.
+pub fn remove_folder(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("removing `{}`", folder.display()))
         }
         _ => Ok(()),
     }
+}
+
+/// Takes a lock for as long as the file lives. `busy` says what somebody else does who has it.
+///
+/// # Errors
+/// If somebody has it, or its file can not be made.
+pub fn lock(path: &Path, busy: &str) -> Result<File> {
+    let file = File::create(path).with_context(|| format!("creating `{}`", path.display()))?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        bail!("{busy} (lock `{}`)", path.display());
+    }
+    Ok(file)
 }
 
 #[cfg(test)]
