@@ -148,6 +148,10 @@ impl Target {
     fn add_objects(&self, from: &Path) -> Result<usize> {
         let objects = self.folder.join("objects");
         make_folder(&objects)?;
+        // A refresh places the published tree again: its objects are these.
+        if fs::canonicalize(from).ok() == Some(fs::canonicalize(&objects)?) {
+            return Ok(0);
+        }
         let mut added = 0;
         for entry in WalkDir::new(from).min_depth(1).max_depth(2).sort_by_file_name() {
             let entry = entry.with_context(|| format!("reading `{}`", from.display()))?;
