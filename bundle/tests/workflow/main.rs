@@ -10,3 +10,4 @@ mod rollback;
 mod roots;
 mod simulator;
 mod storage;
+mod tampering;
