@@ -65,13 +65,13 @@ fn a_document_of_another_type_is_refused_even_with_the_right_signature() {
 fn keys_of_one_role_sign_nothing_of_another() {
     let mut publisher = Publisher::new();
     let (document, root_key) = (publisher.timestamp.clone(), publisher.root_keys[0].clone());
-    for key in [publisher.release_key.clone(), root_key, Signer::new()] {
+    for key in [publisher.release_key.clone(), root_key, Signer::random()] {
         serve_timestamp(&mut publisher, &document, &key);
         assert_eq!(refused(&publisher), 20);
     }
     let mut publisher = Publisher::new();
     let document = publisher.release.clone();
-    for key in [publisher.timestamp_key.clone(), publisher.root_keys[0].clone(), Signer::new()] {
+    for key in [publisher.timestamp_key.clone(), publisher.root_keys[0].clone(), Signer::random()] {
         serve_release(&mut publisher, &document, |_, body| key.sign_document(&document, body));
         assert_eq!(refused(&publisher), 20);
     }

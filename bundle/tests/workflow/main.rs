@@ -4,7 +4,6 @@ mod clock;
 mod codes;
 mod hostile;
 mod mirrors;
-mod publisher;
 mod requests;
 mod rollback;
 mod roots;

@@ -25,7 +25,7 @@ fn a_fresh_run_asks_in_the_order_of_the_specification() {
 #[test]
 fn no_request_carries_the_locator() {
     let publisher = Publisher::new();
-    let locator = publisher.activation()["locator"].as_str().unwrap().to_owned();
+    let locator = publisher.activation(CODE)["locator"].as_str().unwrap().to_owned();
     let mut network = Network::of(&[&publisher.tree]);
     Medium::new(&publisher, &["a"]).install(&mut network).unwrap();
     assert!(network.requests().iter().all(|request| !request.contains(&locator[..8])));

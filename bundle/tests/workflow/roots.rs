@@ -1,6 +1,6 @@
 //! The chain of roots: each exactly one version higher, signed by both sides.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::simulator::*;
 use anode_bundle::client::{Event, FetchError, ROOT_STEPS};
@@ -14,7 +14,7 @@ fn root_version(medium: &Medium) -> u64 {
     versions.max().unwrap_or(1)
 }
 
-fn pick(keys: &[Rc<Signer>], places: &[usize]) -> Vec<Rc<Signer>> {
+fn pick(keys: &[Arc<Signer>], places: &[usize]) -> Vec<Arc<Signer>> {
     places.iter().map(|place| keys[*place].clone()).collect()
 }
 

@@ -11,7 +11,12 @@ use anode_bundle::pack::Contents;
 use anode_bundle::trust::Clock;
 use anode_bundle::{Moment, Refusal};
 
-pub use crate::publisher::*;
+pub use anode_hostile::*;
+
+/// How it ended, as the process would say it.
+pub fn exit<T>(result: &Result<T, Refusal>) -> u8 {
+    result.as_ref().map_or_else(|refusal| refusal.exit().number(), |_| 0)
+}
 
 /// What one mirror serves, and how it fails.
 #[derive(Default, Clone)]
