@@ -11,6 +11,7 @@ use anode_bundle::signature::{ListedKey, split_signed};
 use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 
+use crate::expiry::{Announced, Expiry, Urgency};
 use crate::keys::Signer;
 
 const DAY: u64 = 86_400;
@@ -206,10 +207,11 @@ pub fn says_the_same(old: &Release, content: &ReleaseContent, root: &Root, days:
         && old.offline_until.since(old.issued) == days.offline.min(root.policy.offline_max) * DAY
 }
 
-/// Does more than a third of a document's life remain?
+/// Does more than a third of a document's life remain, and is its end not announced yet? Else the remedy "build again" would change nothing.
 #[must_use]
-pub fn is_young<D: Document>(document: &D, at: Moment) -> bool {
-    document.expires().since(at) * 3 > document.expires().since(document.issued())
+pub fn is_young<D: Announced>(document: &D, at: Moment) -> bool {
+    let enough = document.expires().since(at) * 3 > document.expires().since(document.issued());
+    enough && Expiry::of(document, at).urgency == Urgency::Fine
 }
 
 fn body<D: Document + Serialize>(document: &D, limit: u64) -> Result<Vec<u8>> {

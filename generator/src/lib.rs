@@ -10,6 +10,7 @@ pub mod cmd;
 pub mod codes;
 pub mod diagnose;
 pub mod documents;
+pub mod expiry;
 pub mod founding;
 pub mod keys;
 pub mod loopback;

@@ -13,6 +13,7 @@ use data_encoding::HEXLOWER;
 use crate::clock;
 use crate::diagnose::{Faulty, Problem, Problems};
 use crate::documents::Days;
+use crate::expiry::Expiry;
 use crate::keys::{KeyRing, RootChain};
 use crate::repository::{self, CodeTerms, Repository, Site};
 
@@ -119,7 +120,11 @@ pub fn check_keys(folder: &Path, repository: &Repository) -> Problems {
 #[must_use]
 pub fn check_policy(site: &TrustedSite, folder: &Path, repository: &Repository) -> Problems {
     let mut problems = Problems::new();
-    let (policy, wanted) = (&site.root().policy, &repository.site.codes);
+    let root = site.root();
+    if let Some(warning) = Expiry::of(root, clock::now()).warning() {
+        problems.push(Problem::warning(&format!("keys/{}", tree::root(root.version)), warning));
+    }
+    let (policy, wanted) = (&root.policy, &repository.site.codes);
     let differs =
         policy.phrases != wanted.phrases || policy.hardware != wanted.hardware || policy.code_length != wanted.length;
     if differs {

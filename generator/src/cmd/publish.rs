@@ -60,8 +60,9 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let mut folder = TreeFolder::new(&tree);
     let base = shown(&tree);
     let audit = audit(&mut folder, &base, &root, now).context("auditing the tree")?;
-    for finding in audit.findings.iter().filter(|finding| finding.fatal) {
-        say(&format!("error: `{}`: {}", finding.what, finding.problem));
+    for finding in &audit.findings {
+        let severity = if finding.fatal { "error" } else { "warning" };
+        say(&format!("{severity}: `{}`: {}", finding.what, finding.problem));
     }
     ensure!(
         audit.is_sound(),

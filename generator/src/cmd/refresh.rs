@@ -12,6 +12,7 @@ use clap::Args;
 use super::{Place, print, say, shown};
 use crate::clock;
 use crate::documents;
+use crate::expiry::Expiry;
 use crate::keys::{KeyRing, SecretName};
 use crate::publish::{Target, read_timestamp};
 use crate::tree::{TreeFolder, audit};
@@ -50,8 +51,13 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         );
         Ok(())
     })?;
-    let release = std::fs::read(current.join(tree::release(old.release.version)))?;
+    let release = Release::parse(&std::fs::read(current.join(tree::release(old.release.version)))?)?;
     check_lives(&site, &release, now)?;
+    for end in [Expiry::of(site.root(), now), Expiry::of(&release, now)] {
+        if let Some(warning) = end.warning() {
+            say(&format!("warning: {warning}"));
+        }
+    }
     let signer = ring.signer(SecretName::Timestamp)?;
     let signed =
         documents::timestamp(old.release, old.version + 1, site.root(), site.days(), now.max(old.issued), &signer)?;
@@ -67,8 +73,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
 }
 
 /// A fresh timestamp for a release that is over would only hide the problem.
-fn check_lives(site: &TrustedSite, release: &[u8], now: Moment) -> Result<()> {
-    let release = Release::parse(release)?;
+fn check_lives(site: &TrustedSite, release: &Release, now: Moment) -> Result<()> {
     let root = site.root();
     ensure!(
         release.expires >= now && root.expires >= now,

@@ -11,8 +11,7 @@ use anode_fetch::activate::{Shipped, Sources};
 use serde::Serialize;
 
 use crate::documents::Signed;
-
-const DAY: u64 = 86_400;
+use crate::expiry::Expiry;
 
 /// What was found in a tree.
 #[derive(Debug, Serialize)]
@@ -225,22 +224,10 @@ impl Walk<'_> {
     }
 
     fn lifetimes(&mut self, root: &Root, snapshot: &Snapshot, now: Moment) {
-        let ends = [
-            ("root", root.expires, 60, "make the next root and have it signed"),
-            ("release", snapshot.release.expires, 60, "build and publish again"),
-            ("timestamp", snapshot.timestamp.expires, 1, "run `anode refresh` every night"),
-        ];
-        for (what, expires, days, remedy) in ends {
-            let left = expires.since(now);
-            // A site that chose a short life is warned in its last third.
-            let life = match what {
-                "root" => root.expires.since(root.issued),
-                "release" => snapshot.release.expires.since(snapshot.release.issued),
-                _ => snapshot.timestamp.expires.since(snapshot.timestamp.issued),
-            };
-            if left < (days * DAY).min(life / 3) {
-                let problem = format!("expires on {expires}, in {} hours; {remedy}", left / 3600);
-                self.findings.push(Finding { fatal: false, what: what.to_owned(), problem });
+        let ends = [Expiry::of(root, now), Expiry::of(&snapshot.release, now), Expiry::of(&snapshot.timestamp, now)];
+        for end in ends {
+            if let Some(problem) = end.warning() {
+                self.findings.push(Finding { fatal: false, what: end.document.to_owned(), problem });
             }
         }
     }
