@@ -35,6 +35,9 @@ pub enum Failure {
         /// What would help.
         remedy: String,
     },
+    /// The verified files can not reach the installer.
+    #[error("{0}")]
+    HandOver(String),
     /// A bug.
     #[error("{0}")]
     Internal(String),
@@ -59,6 +62,7 @@ impl Failure {
             Self::Refused(refusal) => refusal.exit(),
             Self::Answers(_) => ExitCode::AnswerInvalid,
             Self::Io { .. } => ExitCode::Io,
+            Self::HandOver(_) => ExitCode::HandOver,
             Self::Internal(_) => ExitCode::Internal,
         }
     }
@@ -72,6 +76,7 @@ impl Failure {
             Self::NoAnswer(_) => "type at a terminal, or give `--code`, `--profile` and `--answer`".to_owned(),
             Self::Refused(refusal) => refusal.remedy().to_owned(),
             Self::Answers(refusals) => refusals.first().map(Refusal::remedy).unwrap_or_default().to_owned(),
+            Self::HandOver(_) => "tell the operator: the profile has to put its files elsewhere".to_owned(),
             Self::Internal(_) => "this is a bug: please report it with the command line, without the code".to_owned(),
         }
     }
@@ -102,6 +107,7 @@ mod tests {
             Failure::Refused(Refusal::CodeUnknown),
             Failure::Answers(vec![Refusal::AnswerInvalid { prompt: "p".into(), problem: "is missing".into() }]),
             Failure::io("a"),
+            Failure::HandOver("a".into()),
             Failure::Internal("a".into()),
         ] {
             assert!(!failure.remedy().is_empty(), "{failure:?}");

@@ -40,9 +40,14 @@ impl<'a> Machine<'a> {
 
     /// `activate` into the folder `out`, with JSON.
     fn activate(&self, more: &[&str], input: &str) -> (i32, Value, String) {
+        self.activate_into("--files", more, input)
+    }
+
+    /// The same with another option that takes `out`.
+    fn activate_into(&self, option: &str, more: &[&str], input: &str) -> (i32, Value, String) {
         let (root, out) = (self.site.root(), self.site.path("out"));
         let mut arguments = vec!["activate", "--site", &self.base, "--allow-http", "--now", self.now, "--json"];
-        arguments.extend(["--root", root.to_str().unwrap(), "--files", out.to_str().unwrap()]);
+        arguments.extend(["--root", root.to_str().unwrap(), option, out.to_str().unwrap()]);
         arguments.extend(more);
         let (exit, output) = run(&arguments, input);
         let talk = String::from_utf8(output.stderr).unwrap();
@@ -86,6 +91,32 @@ fn a_code_becomes_files_with_the_answers_in_them() {
     );
     assert_eq!(record["ansible"]["branch"], "main");
     assert!(talk.contains("not pinned: an updates image without a hash"), "{talk}");
+}
+
+#[test]
+fn an_initrd_to_append_holds_the_same_files() {
+    let site = Site::build();
+    let machine = Machine::new(&site);
+    let (exit, json, talk) = machine.activate_into("--initrd", &all(&[]), "");
+    assert_eq!(exit, 0, "{talk}");
+    let written = serde_json::json!(["preseed.cfg", "provisioning-selection.json"]);
+    assert_eq!(json["files"], written);
+    let archive = std::fs::read(site.path("out")).unwrap();
+    let unpacked = site.path("unpacked");
+    std::fs::create_dir(&unpacked).unwrap();
+    let mut cpio = Command::new("cpio").arg("-i").current_dir(&unpacked).stdin(Stdio::piped()).spawn().unwrap();
+    cpio.stdin.take().unwrap().write_all(&archive[512..]).unwrap();
+    assert!(cpio.wait().unwrap().success());
+    assert_eq!(serde_json::json!(names(&unpacked)), written);
+    let text = std::fs::read_to_string(unpacked.join("preseed.cfg")).unwrap();
+    assert!(text.starts_with("host=pc-07\npassword=$6$"), "{text}");
+
+    let (exit, _, talk) = machine.activate_into("--initrd", &all(&[]), "");
+    assert_eq!(exit, 50, "{talk}");
+    assert_eq!(std::fs::read(site.path("out")).unwrap(), archive);
+    std::fs::remove_file(site.path("out")).unwrap();
+    let (exit, ..) = machine.activate_into("--initrd", &["--code", OTHER_CODE], "");
+    assert_eq!((exit, site.path("out").exists()), (11, false));
 }
 
 #[test]

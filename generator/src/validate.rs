@@ -58,7 +58,7 @@ fn fill<'r>(
             }
         };
         for file in filled {
-            let template = definition.files.iter().find(|template| template.path == file.path);
+            let template = definition.files.iter().find(|template| template.path.value == file.path);
             let (Some(template), Ok(text)) = (template, String::from_utf8(file.bytes.to_vec())) else { continue };
             files.push(Filled {
                 definition,

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::answers::Given;
 use crate::console::Language;
 use crate::error::Failure;
+use crate::hand_over::Target;
 use crate::transport::{Address, PlainHttp};
 
 /// What is to be done.
@@ -54,7 +55,7 @@ pub(super) struct Activate {
     pub code_file: Option<PathBuf>,
     pub profile: Option<String>,
     pub answers: Given,
-    pub files: PathBuf,
+    pub target: Target,
 }
 
 /// The options as they come, before it is known whether they make sense together.
@@ -75,6 +76,7 @@ struct Options {
     profile: Option<String>,
     answers: Given,
     files: Option<PathBuf>,
+    initrd: Option<PathBuf>,
 }
 
 /// # Errors
@@ -121,7 +123,7 @@ fn belongs(topic: Topic, name: &str) -> bool {
         "site" | "root" | "state" | "cache" | "ca" | "client-cert" | "client-key" | "now" | "allow-http" | "lang" => {
             matches!(topic, Topic::Activate | Topic::Update)
         }
-        "code" | "code-file" | "profile" | "answer" | "files" => topic == Topic::Activate,
+        "code" | "code-file" | "profile" | "answer" | "files" | "initrd" => topic == Topic::Activate,
         _ => false,
     }
 }
@@ -149,6 +151,7 @@ impl Options {
             "client-key" => once(&mut self.client_key, value.into(), name)?,
             "code-file" => once(&mut self.code_file, value.into(), name)?,
             "files" => once(&mut self.files, value.into(), name)?,
+            "initrd" => once(&mut self.initrd, value.into(), name)?,
             "code" => once(&mut self.code, Zeroizing::new(text()?), name)?,
             "profile" => once(&mut self.profile, text()?, name)?,
             "now" => {
@@ -196,7 +199,12 @@ impl Options {
                 if rest.code.is_some() && rest.code_file.is_some() {
                     return Err(Failure::usage("`--code` and `--code-file` are given together", "give one of them"));
                 }
-                let files = rest.files.ok_or_else(|| missing("files DIR", topic))?;
+                let target = match (rest.files, rest.initrd) {
+                    (Some(dir), None) => Target::Files(dir),
+                    (None, Some(file)) => Target::Initrd(file),
+                    (None, None) => return Err(missing("files DIR` or `--initrd FILE", topic)),
+                    _ => return Err(Failure::usage("`--files` and `--initrd` are given together", "give one of them")),
+                };
                 Ok(Command::Activate(Box::new(Activate {
                     reach,
                     talk,
@@ -204,7 +212,7 @@ impl Options {
                     code_file: rest.code_file,
                     profile: rest.profile,
                     answers: rest.answers,
-                    files,
+                    target,
                 })))
             }
         }

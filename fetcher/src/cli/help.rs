@@ -18,13 +18,16 @@ Nothing is trusted because of the network, and no option skips a check.
 ";
 
 const ACTIVATE: &str = "\
-usage: anode-fetch activate --site URL... --root FILE --files DIR [options]
+usage: anode-fetch activate --site URL... --root FILE TARGET [options]
 
   --site URL            a mirror of the tree; repeat it for more, in order
   --root FILE           the site's root document, with FILE.<keyid>.minisig
                         beside it
   --files DIR           write the files into DIR, which must not exist or be
                         empty
+  --initrd FILE         or write them as an archive that another boot loader
+                        loads behind the installer's initrd; FILE must not
+                        exist
 
 without these the program asks:
   --code CODE           the activation code; other users of this machine can

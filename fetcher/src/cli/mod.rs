@@ -20,7 +20,6 @@ use crate::console::{Console, Language, Terminal};
 use crate::error::Failure;
 use crate::facts::Facts;
 use crate::folder::Folder;
-use crate::hand_over;
 use crate::transport::{Credentials, Https, Limits, PlainHttp, Settings};
 use arguments::{Activate, Command, Reach, Talk};
 use outcome::{Outcome, Updated};
@@ -129,7 +128,7 @@ fn perform_update(
 
 fn perform_activate(host: &mut dyn Host, wanted: Activate, warnings: &mut Vec<String>) -> Result<Outcome, Failure> {
     // Everything that can be wrong on this machine is found out before the network is used.
-    hand_over::check_target(&wanted.files)?;
+    wanted.target.check()?;
     let code = given_code(&wanted)?;
     let shipped = Shipped::read(&wanted.reach.root)?;
     let mut opened = Opened::new(&wanted.reach)?;
@@ -147,12 +146,12 @@ fn perform_activate(host: &mut dyn Host, wanted: Activate, warnings: &mut Vec<St
         given: wanted.answers,
     };
     let language = language(host, &wanted.talk);
-    let target = wanted.files.display().to_string();
+    let target = wanted.target.path().display().to_string();
     let mut console = Console::new(host.terminal(), language, code, facts.disks, target);
     let activated = activate(&order, opened.sources(), &mut console);
     warnings.append(&mut console.warnings);
     let activated = activated?;
-    let files = hand_over::write(&wanted.files, &activated.files()?, &activated.selection)?;
+    let files = wanted.target.write(&activated.files()?, &activated.selection)?;
     console.done(files.len());
     Ok(Outcome::Activated { selection: Box::new(activated.selection), files })
 }

@@ -25,7 +25,7 @@ pub(super) const WORDS: Words = Words {
     profile: "Profil",
     installer: "Installation",
     release: "Release",
-    folder: "Ordner",
+    folder: "Ziel",
     unpinned: "Vorsicht: Die Installation lädt Teile nach, die nicht festgelegt sind: {how}",
     hidden: "(nicht angezeigt)",
     confirm: "Fortfahren? (ja/nein)",

@@ -25,7 +25,7 @@ pub(super) const WORDS: Words = Words {
     profile: "Profile",
     installer: "Installer",
     release: "Release",
-    folder: "Folder",
+    folder: "Target",
     unpinned: "Careful: the installer fetches parts that are not pinned: {how}",
     hidden: "(not shown)",
     confirm: "Go ahead? (yes/no)",

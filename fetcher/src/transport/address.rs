@@ -96,7 +96,8 @@ fn read_host(authority: &str) -> Result<String, &'static str> {
         }
         None => authority.find(':').map_or((authority, ""), |at| authority.split_at(at)),
     };
-    let digits = port.strip_prefix(':');
+    // The standard library would also take a sign.
+    let digits = port.strip_prefix(':').filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
     if !port.is_empty() && digits.and_then(|digits| digits.parse::<u16>().ok()).is_none_or(|port| port == 0) {
         return Err("has a port that is not a number from 1 to 65535");
     }
@@ -150,6 +151,7 @@ mod tests {
             "https://example.org:0",
             "https://example.org:",
             "https://example.org:99999",
+            "https://example.org:+443",
             "https://[::1",
             "https://[example.org]",
         ] {

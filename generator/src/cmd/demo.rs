@@ -9,7 +9,7 @@ use anode_bundle::code::Secret;
 use anode_bundle::name::{Id, SiteId, tree};
 use anode_bundle::pack::{Prompt, PromptType};
 use anode_fetch::activate::Shipped;
-use anode_fetch::hand_over;
+use anode_fetch::hand_over::Target;
 use anode_fetch::transport::{Credentials, Https, Limits, PlainHttp, Settings};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use clap::Args;
@@ -226,7 +226,7 @@ impl Machine<'_> {
             given: self.profile.prompts.iter().filter_map(|prompt| sample(&prompt.value)).collect(),
         };
         let (activated, traffic) = probe(&mut Https::new(settings), secret, attempt)?;
-        let files = hand_over::write(target, &activated.files()?, &activated.selection)?;
+        let files = Target::Files(target.to_owned()).write(&activated.files()?, &activated.selection)?;
         Ok((files, traffic))
     }
 }

@@ -267,7 +267,7 @@ impl<'r> Pass<'_, 'r> {
             self.rendered(&parsed, name)?
         };
         let length = text.len() as u64;
-        let file = File { path: template.path.clone(), mode: template.mode, length, inserts };
+        let file = File { path: template.path.value.clone(), mode: template.mode, length, inserts };
         Some((file, text.into_bytes(), template))
     }
 

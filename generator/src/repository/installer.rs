@@ -64,7 +64,7 @@ pub struct FileTemplate {
     /// Is it copied as it is, without being a template?
     pub verbatim: bool,
     /// Where it lies for the installer.
-    pub path: SafePath,
+    pub path: Located<SafePath>,
     /// Decides the escaping.
     pub format: Format,
     /// Permission bits.
@@ -182,6 +182,16 @@ pub fn read(id: &Id, mut files: Snippets, shared: &Snippets, problems: &mut Prob
             path.map(|path| HookPoint { path: path.value, contains })
         });
         let (title, family, versions, architectures, hand_over) = head.flatten()?;
+        if hand_over == HandOver::Kexec {
+            // What the medium refuses to put into an initrd must not get as far as a medium.
+            for file in &file_templates {
+                if let Err(unfit) = anode_fetch::hand_over::check_path(&file.path.value) {
+                    top.push(
+                        Problem::at(&file.path.origin, unfit.to_string()).label("an initrd can not carry this file"),
+                    );
+                }
+            }
+        }
         Some(InstallerDefinition {
             id: id.clone(),
             title,
@@ -287,7 +297,7 @@ fn read_file(table: &mut Fields<'_, '_, '_>, files: &Snippets) -> Option<FileTem
     if let (None, Some(mode)) = (bits, &mode) {
         table.push(Problem::at(&mode.origin, "`mode` must be permission bits such as \"0644\""));
     }
-    Some(FileTemplate { template: source, verbatim, path: path?.value, format: format?, mode: bits?, public, when })
+    Some(FileTemplate { template: source, verbatim, path: path?, format: format?, mode: bits?, public, when })
 }
 
 fn read_validator(table: &mut Fields<'_, '_, '_>) -> Option<Validator> {

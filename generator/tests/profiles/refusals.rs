@@ -272,6 +272,17 @@ fn syntax_errors_and_unknown_filters_are_located() {
 }
 
 #[test]
+fn a_file_that_an_initrd_would_lose_is_refused() {
+    let fixture = Fixture::with("formats");
+    let manifest = "installers/formats/manifest.toml";
+    fixture.replace(manifest, "path = \"shell\"", "path = \"lib/shell\"");
+    assert_eq!(fixture.problems(), Vec::<String>::new(), "it is not handed over in an initrd");
+    fixture.replace(manifest, "hand_over = \"files\"", "hand_over = \"kexec\"");
+    let [problem] = fixture.problems().try_into().unwrap();
+    assert!(problem.contains("`usr/lib/…` is safe"), "{problem}");
+}
+
+#[test]
 fn a_prompt_that_no_file_asks_for_is_a_warning() {
     let fixture = Fixture::example();
     fixture.replace("debian-server/profile.toml", "name = \"hostname\"", "name = \"host_name\"");
