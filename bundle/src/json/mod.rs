@@ -3,12 +3,15 @@
 //!
 //! `serde_json` checks the grammar; this module adds what the grammar allows and the format does not. Unknown members are ignored: they are signed.
 
+mod members;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::error::Refusal;
+use members::ByName;
 
 const DEPTH: usize = 8;
 const LARGEST: u64 = (1 << 53) - 1;
@@ -19,7 +22,8 @@ const LARGEST: u64 = (1 << 53) - 1;
 /// What is wrong, in one line that is safe to print.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     check(bytes)?;
-    serde_json::from_slice(bytes.strip_suffix(b"\n").unwrap_or(bytes)).map_err(|error| plain(&error))
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    T::deserialize(ByName(&mut deserializer)).map_err(|error| plain(&error))
 }
 
 /// Checks `format` and `critical` before anything else is understood, so that a document of a later format is told apart from a broken one.
@@ -144,7 +148,70 @@ impl<'de> Visitor<'de> for Strict {
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use serde::Deserialize;
+
+    use super::{check, read};
+
+    #[derive(Deserialize, Debug, PartialEq)]
+    enum Word {
+        Left,
+        Right,
+    }
+
+    #[test]
+    fn a_word_is_a_string_and_no_object() {
+        #[derive(Deserialize)]
+        struct Has {
+            word: Word,
+        }
+        let word = |text: &str| read::<Has>(text.as_bytes()).map(|has| has.word).ok();
+        assert_eq!(word(r#"{"word":"Left"}"#), Some(Word::Left));
+        assert_eq!(word(r#"{"word":"Right"}"#), Some(Word::Right));
+        for bad in [r#"{"word":{"Left":null}}"#, r#"{"word":["Left"]}"#, r#"{"word":0}"#, r#"{"word":"left"}"#] {
+            assert_eq!(word(bad), None, "{bad}");
+        }
+    }
+
+    #[derive(Deserialize, Debug, PartialEq)]
+    struct Inner {
+        number: u64,
+        #[serde(default)]
+        word: String,
+    }
+
+    #[derive(Deserialize, Debug, PartialEq)]
+    struct Outer {
+        one: Inner,
+        #[serde(default)]
+        perhaps: Option<Inner>,
+        #[serde(default)]
+        several: Vec<Inner>,
+        #[serde(default)]
+        named: std::collections::BTreeMap<String, Inner>,
+    }
+
+    #[test]
+    fn a_list_of_values_is_no_object_at_any_depth() {
+        let good = r#"{"one":{"number":1,"word":"x","more":[[1]]},"perhaps":{"number":2},"several":[{"number":3}],"named":{"a":{"number":4}}}"#;
+        let inner = |number, word: &str| Inner { number, word: word.to_owned() };
+        let wanted = Outer {
+            one: inner(1, "x"),
+            perhaps: Some(inner(2, "")),
+            several: vec![inner(3, "")],
+            named: [("a".to_owned(), inner(4, ""))].into(),
+        };
+        assert_eq!(read::<Outer>(good.as_bytes()), Ok(wanted));
+        for bad in [
+            r#"{"one":[1,"x"]}"#,
+            r#"{"one":{"number":1},"perhaps":[2,"x"]}"#,
+            r#"{"one":{"number":1},"several":[[3,"x"]]}"#,
+            r#"{"one":{"number":1},"several":{"number":3}}"#,
+            r#"{"one":{"number":1},"named":{"a":[4,"x"]}}"#,
+        ] {
+            assert!(read::<Outer>(bad.as_bytes()).is_err(), "{bad}");
+        }
+        assert_eq!(read::<Outer>(br#"{"one":{"number":1},"perhaps":null}"#).map(|outer| outer.perhaps), Ok(None));
+    }
 
     #[test]
     fn takes_what_the_format_allows() {
