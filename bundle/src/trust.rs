@@ -127,6 +127,11 @@ impl Trust {
         Ok(())
     }
 
+    /// The medium was not built before this moment, for something that was issued then lies on it.
+    pub fn was_built(&mut self, at: Moment) {
+        self.build = self.build.max(at);
+    }
+
     /// The trusted root.
     #[must_use]
     pub fn root(&self) -> &Root {

@@ -6,11 +6,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use anode_bundle::activation::{Activation, Offer};
-use anode_bundle::client::{Client, Event, Setup, Snapshot, Store, Transport};
+use anode_bundle::client::{Client, Event, PAIR_LIMIT, Setup, Snapshot, Store, Transport};
 use anode_bundle::code::{Machine, Secret};
 use anode_bundle::document::ROOT_LIMIT;
 use anode_bundle::name::KeyId;
@@ -32,10 +32,12 @@ pub struct Shipped {
     pub root: Vec<u8>,
     /// Its signature files, by key.
     pub signatures: BTreeMap<KeyId, Vec<u8>>,
+    /// The floor: timestamp and release of the day on which the medium was built.
+    pub floor: Option<Vec<u8>>,
 }
 
 impl Shipped {
-    /// Reads `FILE` and every `FILE.<keyid>.minisig` beside it.
+    /// Reads `FILE`, every `FILE.<keyid>.minisig` beside it, and `FILE.floor` if there is one.
     ///
     /// # Errors
     /// [`Failure::Io`] if the root can not be read, is longer than 64 KiB, or has more than 16 signature files.
@@ -62,7 +64,10 @@ impl Shipped {
             }
             signatures.insert(key, read_limited(&entry.path(), signature::LIMIT)?);
         }
-        Ok(Shipped { root, signatures })
+        let floor = folder.join(format!("{name}.floor"));
+        let is_absent = std::fs::symlink_metadata(&floor).is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        let floor = if is_absent { None } else { Some(read_limited(&floor, PAIR_LIMIT)?) };
+        Ok(Shipped { root, signatures, floor })
     }
 }
 
@@ -119,6 +124,7 @@ impl Sources<'_> {
         let setup = Setup {
             shipped_root: &shipped.root,
             shipped_signatures: shipped.signatures.clone(),
+            floor: shipped.floor.as_deref(),
             mirrors: mirrors.to_vec(),
             clock,
         };
@@ -249,13 +255,21 @@ fn attempt(
             return Ok(Attempt::Dated(today));
         }
     }
-    let activation = client.activate(secret, order.machine.as_ref())?;
-    let wanted = match &order.profile {
-        Some(profile) => profile.clone(),
-        None => person.borrow_mut().profile(&activation)?,
+    let mut profile = order.profile.clone();
+    let (activation, offer, contents) = loop {
+        let activation = client.activate(secret, order.machine.as_ref())?;
+        let wanted = match profile {
+            Some(profile) => profile,
+            None => person.borrow_mut().profile(&activation)?,
+        };
+        let offer: Offer = activation.offer(&wanted)?.clone();
+        match client.pack(&offer) {
+            Ok(contents) => break (activation, offer, contents),
+            // Nobody has the pack of this release: an older one that is still valid may be complete. Nothing of the two is mixed.
+            Err(refusal) => client.fall_back(refusal)?,
+        };
+        profile = Some(wanted);
     };
-    let offer: &Offer = activation.offer(&wanted)?;
-    let contents = client.pack(offer)?;
     let snapshot =
         client.snapshot().cloned().ok_or_else(|| Failure::Internal("a pack without a release".to_owned()))?;
 

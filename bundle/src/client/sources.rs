@@ -146,6 +146,12 @@ impl<'a> Sources<'a> {
             .unwrap_or_else(|| Refusal::Unreachable("there is no mirror to ask, and no usable copy".to_owned()))
     }
 
+    /// The same, with one more failure.
+    pub fn worst_with(&mut self, refusal: Refusal) -> Refusal {
+        self.note(refusal);
+        self.worst()
+    }
+
     fn get(&mut self, mirror: usize, path: &str, limit: u64, now: Moment) -> Result<Vec<u8>, FetchError> {
         let Some(entry) = self.mirrors.get_mut(mirror).filter(|mirror| !mirror.down) else {
             return Err(FetchError::Unreachable("the mirror failed before".to_owned()));

@@ -3,30 +3,34 @@
 
 use super::source::Store;
 use crate::document::{Document, RELEASE_LIMIT, ROOT_LIMIT, TIMESTAMP_LIMIT};
+use crate::error::Refusal;
 use crate::name::tree;
 use crate::signature::{self, SignatureFile, split_signed};
 use crate::trust::{RootStep, Trust};
 
 const FOLDER: &str = "current";
-const PAIR_LIMIT: u64 = 4 + TIMESTAMP_LIMIT + signature::LIMIT + RELEASE_LIMIT;
+/// The largest file that holds a timestamp and a release.
+pub const PAIR_LIMIT: u64 = 4 + TIMESTAMP_LIMIT + signature::LIMIT + RELEASE_LIMIT;
 
 /// A timestamp and the release it names, in one file so that both are replaced in one step: `u32be length of the timestamp ‖ timestamp ‖ release`,
 /// each as signature and body.
-struct Pair {
+#[derive(Clone)]
+pub(super) struct Pair {
     timestamp: Vec<u8>,
     release: Vec<u8>,
 }
 
 pub(super) struct State<'a> {
     store: Option<&'a mut dyn Store>,
+    shipped: Option<Pair>,
     pairs: Vec<Pair>,
     timestamp_floor: u64,
     release_floor: u64,
 }
 
 impl<'a> State<'a> {
-    pub fn new(store: Option<&'a mut dyn Store>) -> State<'a> {
-        State { store, pairs: Vec::new(), timestamp_floor: 0, release_floor: 0 }
+    pub fn new(store: Option<&'a mut dyn Store>, shipped: Option<Pair>) -> State<'a> {
+        State { store, shipped, pairs: Vec::new(), timestamp_floor: 0, release_floor: 0 }
     }
 
     /// Takes the next root from the state, if it is there and valid. A broken one counts as absent: the mirrors are asked for it.
@@ -47,18 +51,25 @@ impl<'a> State<'a> {
 
     /// Verifies every kept pair under the newest root and computes the floors. What does not verify is dropped.
     pub fn verify(&mut self, trust: &mut Trust, warn: &mut dyn FnMut(String)) {
-        let Some(store) = self.store.as_mut() else { return };
         self.pairs.clear();
-        for name in store.list(FOLDER) {
-            let path = format!("{FOLDER}/{name}");
-            let Some(pair) = store.read(&path, PAIR_LIMIT).and_then(|bytes| Pair::decode(&bytes)) else { continue };
+        let mut kept: Vec<(String, Pair)> =
+            self.shipped.clone().map(|pair| ("the medium's floor".to_owned(), pair)).into_iter().collect();
+        if let Some(store) = self.store.as_mut() {
+            for name in store.list(FOLDER) {
+                let path = format!("{FOLDER}/{name}");
+                kept.extend(
+                    store.read(&path, PAIR_LIMIT).and_then(|bytes| Pair::decode(&bytes)).map(|pair| (path, pair)),
+                );
+            }
+        }
+        for (name, pair) in kept {
             if let Ok(timestamp) = trust.timestamp(&pair.timestamp) {
                 self.timestamp_floor = self.timestamp_floor.max(timestamp.document.version);
             }
             let release = split_signed(&pair.release).map(|(signature, body)| trust.release(signature, body));
             match release {
                 Some(Ok(release)) => self.release_floor = self.release_floor.max(release.document.version()),
-                _ => warn(format!("state: `{path}` does not verify under the current root and is not used")),
+                _ => warn(format!("state: `{name}` does not verify under the current root and is not used")),
             }
             self.pairs.push(pair);
         }
@@ -108,6 +119,21 @@ impl<'a> State<'a> {
 }
 
 impl Pair {
+    /// The floor that lies on a medium beside its root. Both of its documents verify under that root, or the medium is damaged.
+    ///
+    /// # Errors
+    /// What [`Trust::timestamp`] and [`Trust::release`] say of the two, and [`Refusal::WrongDocument`] for anything else.
+    pub fn shipped(bytes: &[u8], trust: &mut Trust) -> Result<Pair, Refusal> {
+        let broken =
+            || Refusal::wrong("floor", "the file beside the shipped root does not hold a timestamp and a release");
+        let pair = Pair::decode(bytes).ok_or_else(broken)?;
+        let timestamp = trust.timestamp(&pair.timestamp)?.document;
+        let (signature, body) = split_signed(&pair.release).ok_or_else(broken)?;
+        trust.release(signature, body)?;
+        trust.was_built(timestamp.issued);
+        Ok(pair)
+    }
+
     fn decode(bytes: &[u8]) -> Option<Pair> {
         let (length, rest) = bytes.split_first_chunk::<4>()?;
         let (timestamp, release) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;

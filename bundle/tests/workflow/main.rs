@@ -2,6 +2,7 @@
 
 mod clock;
 mod codes;
+mod floor;
 mod hostile;
 mod mirrors;
 mod requests;

@@ -3,6 +3,7 @@
 use crate::simulator::*;
 use anode_bundle::client::FetchError;
 use anode_bundle::name::tree;
+use anode_bundle::pack::{Answers, Contents};
 use serde_json::json;
 
 #[test]
@@ -61,6 +62,28 @@ fn a_timestamp_whose_release_nobody_has_is_dropped_for_the_next_best() {
         assert_eq!((snapshot.timestamp.version, snapshot.source.as_str()), (1, "https://b"), "{missing}");
         assert!(medium.was_warned(&["timestamp 2", "https://a"]));
     }
+}
+
+#[test]
+fn a_pack_that_nobody_has_makes_the_whole_activation_fall_back_to_an_older_tree() {
+    let mut publisher = Publisher::new();
+    let old = publisher.tree.clone();
+    publisher.now = start().plus(HOUR);
+    publisher.file = b"newer";
+    publisher.publish();
+    let mut medium = Medium::new(&publisher, &["a", "b"]);
+    let mut network = Network::of(&[&publisher.tree, &old]);
+    let files = |contents: Contents| contents.fill(&Answers::default()).unwrap().remove(0).bytes.to_vec();
+    assert_eq!(files(medium.install(&mut network).unwrap()), b"newer");
+    network.mirror("a").tree.remove(&publisher.pack_path());
+    medium.state = Some(Disk::default());
+    assert_eq!(files(medium.install(&mut network).unwrap()), b"hello");
+    assert!(medium.was_warned(&["timestamp 2", "https://a", "the pack", "nowhere to be had"]));
+    // The older tree is not the floor's: the next run needs the newer one again.
+    assert_eq!(exit(&medium.install(&mut network)), 22);
+    medium.state = Some(Disk::default());
+    network.cut("b");
+    assert_eq!(exit(&medium.install(&mut network)), 30);
 }
 
 #[test]

@@ -139,6 +139,7 @@ impl Store for Disk {
 pub struct Medium {
     pub root: Vec<u8>,
     pub signatures: BTreeMap<KeyId, Vec<u8>>,
+    pub floor: Option<Vec<u8>>,
     pub mirrors: Vec<String>,
     pub rtc: Moment,
     pub build: Option<Moment>,
@@ -158,6 +159,7 @@ impl Medium {
         Medium {
             root: publisher.tree[&tree::root(1)].clone(),
             signatures: signatures.collect(),
+            floor: None,
             mirrors: mirrors.iter().map(|name| format!("https://{name}")).collect(),
             rtc: start().plus(HOUR),
             build: Some(start()),
@@ -177,6 +179,7 @@ impl Medium {
         let setup = Setup {
             shipped_root: &self.root,
             shipped_signatures: self.signatures.clone(),
+            floor: self.floor.as_deref(),
             mirrors: self.mirrors.clone(),
             clock: Clock { rtc: self.rtc, build: self.build },
         };
@@ -196,11 +199,16 @@ impl Medium {
         self.run(network, |client| client.activate(&Secret::parse(code)?, machine.as_ref()))
     }
 
-    /// Activates [`CODE`] and opens the pack that it offers.
+    /// Activates [`CODE`] and opens the pack that it offers, from the next best tree if this one is incomplete.
     pub fn install(&mut self, network: &mut Network) -> Result<Contents, Refusal> {
         self.run(network, |client| {
-            let activation = client.activate(&Secret::parse(CODE)?, None)?;
-            client.pack(activation.offer("debian")?)
+            loop {
+                let activation = client.activate(&Secret::parse(CODE)?, None)?;
+                match client.pack(activation.offer("debian")?) {
+                    Err(refusal) => client.fall_back(refusal)?,
+                    contents => return contents,
+                };
+            }
         })
     }
 

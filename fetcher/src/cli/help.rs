@@ -22,6 +22,7 @@ usage: anode-fetch activate --site URL... --root FILE TARGET [options]
 
   --site URL            a mirror of the tree; repeat it for more, in order
   --root FILE           the site's root document, with FILE.<keyid>.minisig
+                        and, if the medium has one, FILE.floor beside it
                         beside it
   --files DIR           write the files into DIR, which must not exist or be
                         empty
@@ -45,6 +46,7 @@ usage: anode-fetch update --site URL... --root FILE --state DIR [options]
 
   --site URL            a mirror of the tree; repeat it for more, in order
   --root FILE           the site's root document, with FILE.<keyid>.minisig
+                        and, if the medium has one, FILE.floor beside it
                         beside it
 
 ";

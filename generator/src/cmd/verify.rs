@@ -99,7 +99,7 @@ fn tree_root(transport: &mut dyn Transport, base: &str, now: Moment) -> Result<S
             signatures.insert(listed.id, file);
         }
     }
-    Ok(Shipped { root: body, signatures })
+    Ok(Shipped { root: body, signatures, floor: None })
 }
 
 fn show(audit: &Audit, unchecked_root: Option<Sha256>) -> Result<()> {

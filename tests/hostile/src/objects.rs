@@ -128,7 +128,7 @@ impl Publisher {
             }
         }
         codes.extend(ours);
-        let plain = pack_plaintext(&self.id);
+        let plain = pack_plaintext(&self.id, self.file);
         let pack = self.seal.seal_pack(&self.id, &debian(), None, 1, &plain).unwrap();
         let pack_id = self.seal.pack_id(&debian(), None).0;
         let packs = vec![self.add_object(pack_id, overwrite(forgery, Part::Pack, pack))];
@@ -200,7 +200,7 @@ fn exchange_nodes(root: &mut [u8], key: &[u8; 32]) {
     }
 }
 
-fn pack_plaintext(site: &SiteId) -> Zeroizing<Vec<u8>> {
+fn pack_plaintext(site: &SiteId, file: &[u8]) -> Zeroizing<Vec<u8>> {
     let text = |text: &str| text.to_owned();
     let manifest = Manifest {
         format: 1,
@@ -214,10 +214,15 @@ fn pack_plaintext(site: &SiteId) -> Zeroizing<Vec<u8>> {
         unattended: false,
         second_stage: SecondStage { pinned: true, how: text("nothing is fetched") },
         boot: None,
-        files: vec![File { path: SafePath::new("preseed.cfg").unwrap(), mode: 0o644, length: 5, inserts: Vec::new() }],
+        files: vec![File {
+            path: SafePath::new("preseed.cfg").unwrap(),
+            mode: 0o644,
+            length: file.len() as u64,
+            inserts: Vec::new(),
+        }],
         prompts: Vec::new(),
         ansible: None,
         critical: Vec::new(),
     };
-    Contents::new(manifest, vec![b"hello".to_vec()]).unwrap().encode().unwrap()
+    Contents::new(manifest, vec![file.to_vec()]).unwrap().encode().unwrap()
 }

@@ -61,6 +61,8 @@ pub struct Publisher {
     pub comment: Option<String>,
     /// What is published.
     pub tree: Tree,
+    /// The only file of the next release's pack.
+    pub file: &'static [u8],
     /// The newest activations that [`Publisher::publish`] made: code to path.
     pub activations: BTreeMap<String, String>,
     pub(crate) seal: SealRoot,
@@ -124,6 +126,7 @@ impl Publisher {
             now: start(),
             comment: None,
             tree: Tree::new(),
+            file: b"hello",
             activations: BTreeMap::new(),
             seal: SealRoot::new(&[1; 32], &Zeroizing::new([2; 32])),
         };

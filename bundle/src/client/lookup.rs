@@ -1,11 +1,12 @@
-//! From a code to its activation and pack: what is looked up in a verified release (TUF 5.6 and 5.7). A missing or wrong node is
+//! From a code to its activation and pack: what is looked up in a verified release (TUF 5.6.7 and 5.7). A missing or wrong node is
 //! never an absence: "no such code" needs a verified node that shows the gap.
 
-use super::{Client, Event, Snapshot};
+use super::Client;
+use super::event::{Event, Snapshot};
 use crate::activation::{Activation, Offer};
-use crate::code::{BadCode, Machine, Secret};
+use crate::code::{BadCode, Secret};
 use crate::derive::{Derived, derive};
-use crate::document::{Document, MapRoot, MapStart, Release};
+use crate::document::{MapRoot, MapStart};
 use crate::error::Refusal;
 use crate::index::{self, Entry};
 use crate::name::Sha256;
@@ -13,54 +14,7 @@ use crate::pack::Contents;
 use crate::seal;
 
 impl Client<'_> {
-    /// Code → locator → index → sealed activation → terms (TUF 5.6 and 5.7).
-    ///
-    /// # Errors
-    /// [`Refusal::CodeUnknown`] only on the authority of an unexpired timestamp that a mirror delivered; [`Refusal::CodeNotValid`],
-    /// [`Refusal::HardwareMismatch`]; and what [`Client::refresh`] can say.
-    pub fn activate(&mut self, secret: &Secret, machine: Option<&Machine>) -> Result<Activation, Refusal> {
-        let mut snapshot = match &self.snapshot {
-            Some(snapshot) => snapshot.clone(),
-            None => self.refresh()?,
-        };
-        self.check_secret_kind(secret)?;
-        self.sources.tell(Event::Deriving);
-        let root = self.trust.root();
-        let derived: Vec<_> =
-            root.policy.kdf.iter().map(|kdf| derive(secret, &root.site, kdf)).collect::<Result<_, _>>()?;
-        loop {
-            match self.look_up_code(&snapshot, &derived) {
-                Ok(Some(activation)) => {
-                    if activation.online && snapshot.expired_offline {
-                        return Err(Refusal::Unreachable(
-                            "this code can be used only while a mirror answers".to_owned(),
-                        ));
-                    }
-                    activation.check(self.trust.now(), machine)?;
-                    return Ok(activation);
-                }
-                Ok(None) => match self.newer_elsewhere(&snapshot) {
-                    Some(newer) => snapshot = newer,
-                    None if snapshot.offline => {
-                        let date = snapshot.timestamp.issued.date();
-                        return Err(Refusal::Unreachable(format!(
-                            "the copy of {date} does not know this code, and no mirror answers"
-                        )));
-                    }
-                    None => return Err(Refusal::CodeUnknown),
-                },
-                // Everything was delivered and is signed, so no other source would say anything else.
-                Err(refusal @ (Refusal::UnsealFailed { .. } | Refusal::TooNew { .. })) => return Err(refusal),
-                // The index path of this candidate can not be had: the next best may be complete.
-                Err(refusal) => {
-                    self.drop_candidate(snapshot.timestamp.version, snapshot.origin, snapshot.delivered, refusal);
-                    snapshot = self.take_best_candidate()?;
-                }
-            }
-        }
-    }
-
-    fn check_secret_kind(&self, secret: &Secret) -> Result<(), Refusal> {
+    pub(super) fn check_secret_kind(&self, secret: &Secret) -> Result<(), Refusal> {
         let policy = &self.trust.root().policy;
         match secret {
             Secret::Code(code) if !policy.code_length.contains(&(code.symbol_count() as u64)) => {
@@ -76,8 +30,19 @@ impl Client<'_> {
         }
     }
 
+    /// What the code derives, under each key derivation that the policy lists.
+    pub(super) fn derive(&mut self, secret: &Secret) -> Result<Vec<Derived>, Refusal> {
+        self.sources.tell(Event::Deriving);
+        let root = self.trust.root();
+        root.policy.kdf.iter().map(|kdf| derive(secret, &root.site, kdf)).collect()
+    }
+
     /// The activation of the first derivation that has one; `None` if all are absent.
-    fn look_up_code(&mut self, snapshot: &Snapshot, derived: &[Derived]) -> Result<Option<Activation>, Refusal> {
+    pub(super) fn look_up_code(
+        &mut self,
+        snapshot: &Snapshot,
+        derived: &[Derived],
+    ) -> Result<Option<Activation>, Refusal> {
         derived.iter().find_map(|keys| self.look_up(snapshot, keys).transpose()).transpose()
     }
 
@@ -92,7 +57,7 @@ impl Client<'_> {
     }
 
     /// Before "no such code" every other mirror is asked for a newer timestamp.
-    fn newer_elsewhere(&mut self, snapshot: &Snapshot) -> Option<Snapshot> {
+    pub(super) fn newer_elsewhere(&mut self, snapshot: &Snapshot) -> Option<Snapshot> {
         self.ask_other_mirrors();
         self.candidates.retain(|candidate| candidate.timestamp.document.version > snapshot.timestamp.version);
         let newer = self.take_best_candidate().ok();
@@ -102,16 +67,11 @@ impl Client<'_> {
         newer
     }
 
-    /// Offer → index → sealed pack → contents.
-    ///
-    /// # Errors
-    /// [`Refusal::UnsealFailed`] if the tree has no such pack or it does not open; and what a missing or wrong object can say.
-    pub fn pack(&mut self, offer: &Offer) -> Result<Contents, Refusal> {
-        let snapshot = self.snapshot.clone().ok_or_else(|| Refusal::wrong(Release::KIND, "nothing is trusted yet"))?;
+    pub(super) fn look_up_pack(&mut self, snapshot: &Snapshot, offer: &Offer) -> Result<Contents, Refusal> {
         let entry = self
-            .walk_index(&snapshot, &snapshot.release.index.packs, &offer.pack_id.0)?
+            .walk_index(snapshot, &snapshot.release.index.packs, &offer.pack_id.0)?
             .ok_or_else(|| Refusal::unseal("the pack", "the tree does not have it"))?;
-        let object = self.object(&snapshot, "the pack", &entry, seal::PACK_LIMIT)?;
+        let object = self.object(snapshot, "the pack", &entry, seal::PACK_LIMIT)?;
         let site = &self.trust.root().site;
         let plain = seal::open_pack(site, &offer.pack_id, &offer.pack_key.0, offer.generation, &object)?;
         Contents::decode(&plain, site, &offer.profile)
