@@ -166,7 +166,7 @@ fn seal_root() -> SealRoot {
 #[test]
 fn no_change_of_a_sealed_activation_opens_without_any_hash() {
     let (locator, keys) = (Locator([4; 32]), SealKeyPair::derive(&Zeroizing::new([5; 32])));
-    let json = encode(&publisher().activation());
+    let json = encode(&publisher().activation(CODE));
     let object = seal_root().seal_activation(&site(7), &locator, &keys.public, &json).unwrap();
     let count = refuse_every_change("the sealed activation", &object, |changed| {
         open_activation(&site(7), &locator, &keys, changed).is_err()
@@ -231,7 +231,7 @@ impl Transport for Wire<'_> {
 #[test]
 fn no_change_on_the_way_from_the_index_to_the_pack_is_accepted_by_the_client() {
     let mut publisher = publisher();
-    let offer: Offer = serde_json::from_value(publisher.activation()["offers"][0].clone()).unwrap();
+    let offer: Offer = serde_json::from_value(publisher.activation(CODE)["offers"][0].clone()).unwrap();
     let id = offer.pack_id;
     // 257 packs whose ids all begin with the same five bits, so that below the root node lies an inner one.
     let mut nodes = Vec::new();
@@ -260,6 +260,7 @@ fn no_change_on_the_way_from_the_index_to_the_pack_is_accepted_by_the_client() {
     let setup = Setup {
         shipped_root: &medium.root,
         shipped_signatures: medium.signatures.clone(),
+        floor: None,
         mirrors: medium.mirrors.clone(),
         clock: clock(),
     };
