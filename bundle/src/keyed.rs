@@ -45,12 +45,13 @@ pub fn extract(salt: &[u8], ikm: &[u8]) -> Key {
     Zeroizing::new(prk.into())
 }
 
-/// `HKDF-Expand(prk, info, N)`, N ≤ 8160.
+/// `HKDF-Expand(prk, info, N)`. More than HKDF can give (8160 bytes) does not compile.
 #[must_use]
 pub fn expand<const N: usize>(prk: &Key, info: &[u8]) -> Zeroizing<[u8; N]> {
+    const { assert!(N <= 255 * 32) };
     let mut out = Zeroizing::new([0; N]);
     if let Ok(hkdf) = Hkdf::<Sha256>::from_prk(prk.as_slice()) {
-        // Fails only for N > 8160; every N in this crate is 32 or 64.
+        // Fails only for N > 8160.
         let _ = hkdf.expand(info, out.as_mut_slice());
     }
     out

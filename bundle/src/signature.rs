@@ -76,12 +76,17 @@ impl SignatureFile {
     /// Does `listed` sign `body` and the trusted comment here? minisign does not sign the key's id, so it is compared.
     #[must_use]
     pub fn verifies(&self, listed: &ListedKey, body: &[u8]) -> bool {
-        let Some(key) = strict_key(&listed.key).filter(|_| listed.id == self.key) else { return false };
-        let hash = Blake2b512::digest(body);
-        let signature_holds = key.verify_strict(&hash, &Signature::from_bytes(&self.signature)).is_ok();
         let global = [&self.signature[..], self.comment.as_bytes()].concat();
-        signature_holds && key.verify_strict(&global, &Signature::from_bytes(&self.global)).is_ok()
+        listed.id == self.key
+            && holds(&listed.key, &Blake2b512::digest(body), &self.signature)
+            && holds(&listed.key, &global, &self.global)
     }
+}
+
+/// Strict Ed25519 (RFC 8032, section 5.1.7): `S < L`, key and `R` canonical and not of small order, no cofactor, neither context nor prehash.
+#[must_use]
+pub fn holds(key: &SigningPublicKey, message: &[u8], signature: &[u8; 64]) -> bool {
+    strict_key(key).is_some_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
 }
 
 /// The trusted comment that a document must carry.

@@ -2,7 +2,7 @@
 """Writes the vectors of format 1 beside this file; `make.py --check` only compares.
 
 Needs `argon2-cffi` and `cryptography`. Expected values come from `reference.py`, which was written from the text of the format. The files in `minisign/`
-are not made here: the stock `minisign` program made them once.
+are not made here: the stock `minisign` program made them once; nor is `rfc.json`, which `--check` computes anew.
 """
 
 import base64
@@ -15,6 +15,7 @@ sys.dont_write_bytecode = True
 
 import documents  # noqa: E402
 import reference as ref  # noqa: E402
+import rfc  # noqa: E402
 
 HERE = pathlib.Path(__file__).parent
 SITE = base64.b32encode(bytes(range(16))).decode().rstrip("=")
@@ -246,6 +247,7 @@ def main():
     stale = {str(p.relative_to(HERE)) for p in HERE.glob("documents/*/*")} - set(files)
     if "--check" in sys.argv:
         wrong = sorted(stale | {name for name, data in files.items() if (HERE / name).read_bytes() != data})
+        wrong += rfc.check()
         sys.exit("differs: " + ", ".join(wrong) if wrong else 0)
     for name in stale:
         (HERE / name).unlink()
