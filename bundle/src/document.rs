@@ -370,6 +370,12 @@ impl Roles {
 }
 
 impl Policy {
+    /// Until when the site serves this format, if it says so.
+    #[must_use]
+    pub fn end_of_format(&self, format: u64) -> Option<Moment> {
+        self.formats.iter().find(|end| end.format == format)?.until
+    }
+
     fn check(&self) -> Result<(), Refusal> {
         let [first, rest @ ..] = self.kdf.as_slice() else {
             return Err(Refusal::wrong("root", "its policy has no key derivation"));

@@ -128,6 +128,7 @@ impl<'a> Client<'a> {
     /// If no source gives a valid tree: the first of the order in format, section 3.
     pub fn refresh(&mut self) -> Result<Snapshot, Refusal> {
         self.walk_roots()?;
+        self.warn_of_the_end();
         self.state.verify(&mut self.trust, &mut |warning| self.sources.warn(warning));
         self.collect_timestamps();
         self.trust.check_expiry(self.trust.root()).map_err(|refusal| self.sources.worst_with(refusal))?;
@@ -185,6 +186,14 @@ impl<'a> Client<'a> {
         }
         self.drop_candidate(snapshot.timestamp.version, snapshot.origin, snapshot.delivered, refusal);
         self.take_best_candidate()
+    }
+
+    /// A site that changes to a later format says so years ahead; whoever stands before the machine can tell the operator.
+    fn warn_of_the_end(&mut self) {
+        if let Some(end) = self.trust.root().policy.end_of_format(1) {
+            let date = end.date();
+            self.sources.warn(format!("the site serves media like this one until {date}; a new medium is needed then"));
+        }
     }
 
     /// Takes every newer root, each exactly one version higher and signed by both sides (step 2).

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::simulator::*;
 use anode_bundle::client::{Event, FetchError, ROOT_STEPS};
 use anode_bundle::name::tree;
+use serde_json::json;
 
 fn root_version(medium: &Medium) -> u64 {
     let versions = medium.events.iter().filter_map(|event| match event {
@@ -249,4 +250,18 @@ fn a_root_that_can_not_be_read_is_no_end_of_the_chain_and_no_reason_to_stop() {
     let mut medium = Medium::new(&publisher, &["a", "b"]);
     medium.refresh(&mut network).unwrap();
     assert_eq!(root_version(&medium), 2);
+}
+
+#[test]
+fn the_end_of_a_format_is_announced_as_soon_as_the_root_names_it() {
+    let mut publisher = Publisher::new();
+    let mut medium = Medium::new(&publisher, &["a"]);
+    medium.refresh(&mut Network::of(&[&publisher.tree])).unwrap();
+    assert!(!medium.was_warned(&["a new medium"]));
+    let signers = publisher.root_keys.clone();
+    publisher.add_root(&signers, |root| {
+        root["policy"]["formats"] = json!([{"format": 2}, {"format": 1, "until": "2031-05-06T00:00:00Z"}]);
+    });
+    medium.refresh(&mut Network::of(&[&publisher.tree])).unwrap();
+    assert!(medium.was_warned(&["until 2031-05-06", "a new medium"]));
 }

@@ -10,6 +10,7 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,8 @@ pub struct Limits {
     pub idle: Duration,
     /// For one file.
     pub total: Duration,
+    /// For everything that one mirror is asked for: a mirror that is slow with each of many files must not hold up a run for hours.
+    pub patience: Duration,
     /// Fewer bytes than this in each second, over a window of `idle`, is too slow.
     pub bytes_per_second: u64,
     /// The status line and headers of an answer, in bytes.
@@ -53,6 +56,7 @@ impl Default for Limits {
             connect: Duration::from_secs(10),
             idle: Duration::from_secs(30),
             total: Duration::from_secs(120),
+            patience: Duration::from_secs(300),
             bytes_per_second: 1024,
             header: 16 << 10,
         }
@@ -91,13 +95,15 @@ pub struct Https {
     agent: Option<(Moment, Agent)>,
     /// The agent may hold a connection that a server is about to close.
     warm: bool,
+    /// How long each mirror was waited for.
+    waited: BTreeMap<String, Duration>,
 }
 
 impl Https {
     /// A transport without connections yet.
     #[must_use]
     pub fn new(settings: Settings) -> Https {
-        Https { settings, agent: None, warm: false }
+        Https { settings, agent: None, warm: false, waited: BTreeMap::new() }
     }
 
     /// A connection and a resumable session stand for a certificate that was judged at one moment; another moment begins with none of them.
@@ -182,8 +188,15 @@ impl anode_bundle::client::Transport for Https {
             now: request.now,
             limits: self.settings.limits,
         };
-        let answer = self.call(&asked)?;
-        asked.read(answer)
+        let waited = self.waited.get(request.base).copied().unwrap_or_default();
+        if waited >= asked.limits.patience {
+            let (host, patience) = (asked.host(), seconds(asked.limits.patience));
+            return Err(FetchError::TooSlow(format!("{host}: all its answers together took longer than {patience}")));
+        }
+        let begun = Instant::now();
+        let body = self.call(&asked).and_then(|answer| asked.read(answer));
+        self.waited.insert(request.base.to_owned(), waited + begun.elapsed());
+        body
     }
 }
 

@@ -19,6 +19,7 @@ fn settings() -> Settings {
         idle: Duration::from_millis(400),
         total: Duration::from_millis(1500),
         connect: Duration::from_secs(5),
+        patience: Duration::from_secs(60),
         ..Limits::default()
     };
     Settings { credentials: Credentials::new(&[], None).unwrap(), plain_http: PlainHttp::OnLoopback, limits }
@@ -94,6 +95,26 @@ fn statuses_mean_absent_unreachable_or_not_a_site() {
 fn status(code: u16) -> FetchError {
     let server = Server::plain(move |_, out| write!(out, "HTTP/1.1 {code} X\r\nContent-Length: 0\r\n\r\n"));
     fetch(&mut Https::new(settings()), &server.base(), "a", 100).unwrap_err()
+}
+
+#[test]
+fn a_mirror_that_is_slow_with_each_file_is_given_up_after_a_while() {
+    let slow = Server::plain(|_, out| {
+        sleep(Duration::from_millis(120));
+        out.write_all(b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n")
+    });
+    let quick = Server::plain(|_, out| out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"));
+    let mut settings = settings();
+    settings.limits.patience = Duration::from_millis(200);
+    let mut https = Https::new(settings);
+    for _ in 0..2 {
+        assert!(matches!(fetch(&mut https, &slow.base(), "a", 9), Err(FetchError::Absent(_))));
+    }
+    let found = fetch(&mut https, &slow.base(), "a", 9);
+    assert!(matches!(&found, Err(FetchError::TooSlow(text)) if text.contains("all its answers together")), "{found:?}");
+    assert_eq!(slow.requests().len(), 2);
+    // Another mirror has its own time.
+    assert_eq!(fetch(&mut https, &quick.base(), "a", 9).unwrap(), b"x");
 }
 
 #[test]
