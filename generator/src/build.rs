@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anode_bundle::Moment;
 use anode_bundle::client::{FetchError, Request, Transport};
-use anode_bundle::document::{RELEASE_LIMIT, Release, ReleaseRef, TIMESTAMP_LIMIT, Timestamp};
+use anode_bundle::document::{Document, RELEASE_LIMIT, Release, ReleaseRef, TIMESTAMP_LIMIT, Timestamp};
 use anode_bundle::name::tree;
 use anode_bundle::signature;
+use anode_bundle::trust::Trust;
+use anode_bundle::{Moment, Refusal};
 use anyhow::{Context as _, Result, anyhow, ensure};
 use walkdir::WalkDir;
 
 use crate::documents::{self, Signed};
-use crate::keys::{KeyRing, SecretName};
+use crate::keys::{KeyRing, RootChain, SecretName};
 use crate::pages;
 use crate::plan::{Ingredients, Memo, Object, Packs, Plan, Progress, plan};
 use crate::publish::lineage_line;
@@ -62,21 +63,52 @@ pub struct Built {
     pub new_objects: usize,
 }
 
-/// A tree that was built or published before, as far as it verifies under the current root.
+/// A tree that was built or published before.
 pub struct Previous {
-    timestamp: Timestamp,
+    timestamp: Vouched<Timestamp>,
     signed_timestamp: Signed,
-    release: Release,
+    release: Vouched<Release>,
     signed_release: Signed,
     /// Where its files lie, if on disk.
     folder: Option<PathBuf>,
+}
+
+/// A document of an earlier tree, and under which root its signature verifies.
+struct Vouched<D> {
+    document: D,
+    standing: Standing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Under the newest.
+    Current,
+    /// Only under an earlier one: its key was removed, perhaps because a thief had it. Nothing that it says is taken over.
+    Superseded,
+}
+
+/// No honest site ever gets there; whoever had a key that was removed since may have run ahead to the end of all numbers.
+const HONEST_VERSIONS: u64 = 1 << 32;
+
+impl<D: Document> Vouched<D> {
+    /// The document, if a key of the newest root signed it.
+    fn current(&self) -> Option<&D> {
+        (self.standing == Standing::Current).then_some(&self.document)
+    }
+
+    /// The version that the next document has to be above. A medium has no floor for a new key, so a superseded version only keeps
+    /// file names apart, and one that ran ahead counts for nothing.
+    fn version(&self) -> u64 {
+        let version = self.document.version();
+        if self.standing == Standing::Superseded && version >= HONEST_VERSIONS { 0 } else { version }
+    }
 }
 
 impl Previous {
     /// Reads the newest release of a tree. Lifetimes do not matter: an expired tree still has a version.
     ///
     /// # Errors
-    /// If it can not be read, or does not verify under the site's root.
+    /// If it can not be read, or does not verify under any root of the site.
     pub fn read(
         transport: &mut dyn Transport,
         base: &str,
@@ -90,27 +122,40 @@ impl Previous {
             Err(FetchError::Absent(_)) => return Ok(None),
             Err(error) => return Err(anyhow!(error.refusal())),
         };
-        let trust = &mut site.chain.trust;
-        let timestamp = trust
-            .timestamp(&signed_timestamp)
-            .with_context(|| format!("verifying the timestamp of `{base}`"))?
-            .document;
+        let timestamp = vouch(&mut site.chain, now, |trust| Ok(trust.timestamp(&signed_timestamp)?.document))
+            .with_context(|| format!("verifying the timestamp of `{base}`"))?;
         let signed_timestamp = Signed::split(&signed_timestamp).context("splitting the timestamp")?;
-        let version = timestamp.release.version;
+        let reference = timestamp.document.release;
+        let version = reference.version;
         let body = get(&tree::release(version), RELEASE_LIMIT).map_err(|error| anyhow!(error.refusal()))?;
         let signature =
             get(&tree::release_signature(version), signature::LIMIT).map_err(|error| anyhow!(error.refusal()))?;
         let signed_release = Signed { body, signature };
         ensure!(
-            signed_release.reference(version) == timestamp.release,
+            signed_release.reference(version) == reference,
             "`{base}`: release {version} is not the one that its timestamp names"
         );
-        let release = trust
-            .release(&signed_release.signature, &signed_release.body)
+        let Signed { body, signature } = &signed_release;
+        let release = vouch(&mut site.chain, now, |trust| Ok(trust.release(signature, body)?.document))
             .with_context(|| format!("verifying release {version} of `{base}`"))?;
         let folder = folder.map(Path::to_owned);
-        Ok(Some(Previous { timestamp, signed_timestamp, release: release.document, signed_release, folder }))
+        Ok(Some(Previous { timestamp, signed_timestamp, release, signed_release, folder }))
     }
+}
+
+/// Verifies under the newest root, else under the one before it and so on; the refusal is that of the newest.
+fn vouch<D>(
+    chain: &mut RootChain,
+    now: Moment,
+    verify: impl Fn(&mut Trust) -> Result<D, Refusal>,
+) -> Result<Vouched<D>, Refusal> {
+    let refusal = match verify(&mut chain.trust) {
+        Ok(document) => return Ok(Vouched { document, standing: Standing::Current }),
+        Err(refusal) => refusal,
+    };
+    let earlier = (1..chain.root().version).rev().filter_map(|version| chain.trust_at(version, now));
+    let found = earlier.into_iter().find_map(|mut trust| verify(&mut trust).ok());
+    found.map(|document| Vouched { document, standing: Standing::Superseded }).ok_or(refusal)
 }
 
 /// Builds the tree and puts it in its place.
@@ -119,8 +164,8 @@ impl Previous {
 /// If a key is missing or wrong, or the disk is full. The tree at `out` is then as it was.
 pub fn build(order: Order<'_>) -> Result<Built> {
     let seal = trusted::seal_root(order.folder, order.ring)?;
-    let release_key = order.ring.signer(SecretName::Release)?;
-    let timestamp_key = order.ring.signer(SecretName::Timestamp)?;
+    let release_key = order.site.signer(order.ring, SecretName::Release)?;
+    let timestamp_key = order.site.signer(order.ring, SecretName::Timestamp)?;
     let probe = trusted::probe_terms(order.folder)?;
     let staging = Staging::begin(order.out)?;
 
@@ -148,8 +193,14 @@ pub fn build(order: Order<'_>) -> Result<Built> {
     let plan = plan(&ingredients, order.packs)?;
 
     let (root, days) = (order.site.root(), order.site.days());
-    let newest = trees.iter().max_by_key(|tree| (tree.release.version, tree.timestamp.version));
-    let last_issued = trees.iter().flat_map(|tree| [tree.release.issued, tree.timestamp.issued]).max();
+    let newest = trees
+        .iter()
+        .filter(|tree| tree.release.current().is_some())
+        .max_by_key(|tree| (tree.release.document.version, tree.timestamp.version()));
+    let issued = |tree: &Previous| {
+        [tree.release.current().map(|release| release.issued), tree.timestamp.current().map(|current| current.issued)]
+    };
+    let last_issued = trees.iter().flat_map(issued).flatten().max();
     if let Some(last) = last_issued.filter(|last| *last > order.at) {
         anyhow::bail!(
             "the build's time {} is earlier than that of the previous tree, {last}; set the clock or give a later `--at`",
@@ -157,24 +208,27 @@ pub fn build(order: Order<'_>) -> Result<Built> {
         );
     }
     let keepable = newest.filter(|old| {
-        documents::says_the_same(&old.release, &plan.content, root, days) && documents::is_young(&old.release, order.at)
+        let release = &old.release.document;
+        documents::says_the_same(release, &plan.content, root, days) && documents::is_young(release, order.at)
     });
     let (release, signed_release) = match keepable {
-        Some(old) => (old.release.clone(), old.signed_release.clone()),
+        Some(old) => (old.release.document.clone(), old.signed_release.clone()),
         None => {
-            let version = newest.map_or(0, |old| old.release.version) + 1;
+            let version = trees.iter().map(|tree| tree.release.version()).max().unwrap_or(0) + 1;
             documents::release(plan.content.clone(), version, root, days, order.at, &release_key)?
         }
     };
     let reference = signed_release.reference(release.version);
-    let last_timestamp = trees.iter().map(|tree| tree.timestamp.version).max().unwrap_or(0);
+    let last_timestamp = trees.iter().map(|tree| tree.timestamp.version()).max().unwrap_or(0);
     let current = trees.iter().find(|tree| {
-        tree.timestamp.version == last_timestamp
-            && tree.timestamp.release == reference
-            && documents::is_young(&tree.timestamp, order.at)
+        tree.timestamp.current().is_some_and(|timestamp| {
+            timestamp.version == last_timestamp
+                && timestamp.release == reference
+                && documents::is_young(timestamp, order.at)
+        })
     });
     let (timestamp_version, signed_timestamp) = match current {
-        Some(old) if keepable.is_some() => (old.timestamp.version, old.signed_timestamp.clone()),
+        Some(old) if keepable.is_some() => (last_timestamp, old.signed_timestamp.clone()),
         _ => {
             let version = last_timestamp + 1;
             (version, documents::timestamp(reference, version, root, days, order.at, &timestamp_key)?)
@@ -244,7 +298,10 @@ fn write_objects(staging: &Staging, plan: &Plan, trees: &[Previous], progress: &
 fn lineage(trees: &[Previous], out: &Path, newest: ReleaseRef) -> String {
     let older = fs::read_to_string(out.join(LINEAGE)).unwrap_or_default();
     let mut lines: Vec<String> = older.lines().map(str::to_owned).collect();
-    let known = trees.iter().map(|tree| lineage_line(tree.timestamp.release.version, &tree.timestamp.release.sha256));
+    let known = trees.iter().map(|tree| {
+        let release = &tree.timestamp.document.release;
+        lineage_line(release.version, &release.sha256)
+    });
     for line in known.chain([lineage_line(newest.version, &newest.sha256)]) {
         if !lines.contains(&line) {
             lines.push(line);

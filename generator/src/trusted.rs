@@ -1,7 +1,7 @@
 //! A site as its operator's commands need it: what `anode.toml` says, and the verified root chain beside it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anode_bundle::document::Root;
 use anode_bundle::name::{Id, SiteId, tree};
@@ -14,7 +14,7 @@ use crate::clock;
 use crate::diagnose::{Faulty, Problem, Problems};
 use crate::documents::Days;
 use crate::expiry::Expiry;
-use crate::keys::{KeyRing, RootChain};
+use crate::keys::{KeyRing, PublicKeys, RootChain, SecretName, Signer};
 use crate::repository::{self, CodeTerms, Repository, Site};
 
 /// The other half of what seals, in the repository.
@@ -28,6 +28,8 @@ pub struct TrustedSite {
     pub config: Site,
     /// The root chain.
     pub chain: RootChain,
+    /// The names of keys.
+    pub keys: PublicKeys,
 }
 
 impl TrustedSite {
@@ -52,7 +54,7 @@ impl TrustedSite {
             chain.root().site,
             config.id
         );
-        Ok(TrustedSite { config, chain })
+        Ok(TrustedSite { config, chain, keys: PublicKeys::load(repository)? })
     }
 
     /// The site's id.
@@ -65,6 +67,24 @@ impl TrustedSite {
     #[must_use]
     pub fn root(&self) -> &Root {
         self.chain.root()
+    }
+
+    /// The key that signs releases or timestamps now. After a rotation that is the file named like the key that the newest root lists.
+    ///
+    /// # Errors
+    /// If it is missing or can not be read.
+    pub fn signer(&self, ring: &KeyRing, name: SecretName) -> Result<Signer> {
+        let role = match name {
+            SecretName::Release => &self.root().roles.release,
+            SecretName::Timestamp => &self.root().roles.timestamp,
+            _ => return ring.signer(name),
+        };
+        let files = role.keys.iter().filter_map(|listed| self.keys.name_of(listed)).map(|key| format!("{key}.key"));
+        let there = files.map(PathBuf::from).find(|file| ring.folder().join(file).exists());
+        match there.filter(|_| !ring.is_elsewhere(name)) {
+            Some(file) => ring.signer_in(&file),
+            None => ring.signer(name),
+        }
     }
 
     /// How long documents live.
@@ -123,6 +143,12 @@ pub fn check_policy(site: &TrustedSite, folder: &Path, repository: &Repository) 
     let root = site.root();
     if let Some(warning) = Expiry::of(root, clock::now()).warning() {
         problems.push(Problem::warning(&format!("keys/{}", tree::root(root.version)), warning));
+    }
+    for (path, problem) in &site.keys.unreadable {
+        problems.push(Problem::warning(path, problem.clone()).help("repair or remove it"));
+    }
+    if let Some(proposal) = &site.chain.proposal {
+        problems.push(Problem::warning(&format!("keys/{}", proposal.path()), proposal.waits_for(&site.keys)));
     }
     let (policy, wanted) = (&root.policy, &repository.site.codes);
     let differs =

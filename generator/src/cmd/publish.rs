@@ -7,6 +7,7 @@ use anode_bundle::Moment;
 use anode_bundle::client::Transport;
 use anode_bundle::document::Timestamp;
 use anode_bundle::exit::ExitCode as Exit;
+use anode_bundle::name::tree::TIMESTAMP;
 use anode_fetch::Failure;
 use anode_fetch::activate::Shipped;
 use anode_fetch::answers::Given;
@@ -41,7 +42,7 @@ pub(super) struct Options {
 const DAY: u64 = 86_400;
 
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
-    let site = TrustedSite::open(&options.place.repository)?;
+    let mut site = TrustedSite::open(&options.place.repository)?;
     let ring = KeyRing::open(options.place.keys.as_deref(), site.id())?;
     let tree = options.tree.clone().unwrap_or_else(|| options.place.repository.join(DEFAULT_TREE));
     let ours =
@@ -69,6 +70,12 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         "the tree is not sound; nothing was published: remove `{base}` and build again with `--previous {}`",
         options.to.display()
     );
+    ensure!(
+        audit.root.version == site.root().version,
+        "root {} is complete, and the tree was built under root {}; build again, nothing was published",
+        site.root().version,
+        audit.root.version
+    );
     let later = Moment::from_seconds(ours.expires.seconds().saturating_sub(DAY));
     for at in [now, now.max(later)] {
         try_out(&mut folder, &base, &root, &ring, at).with_context(|| {
@@ -77,7 +84,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     }
     say(&format!("audited     {} activations, {} packs, {}", audit.activations, audit.packs, size(audit.bytes)));
 
-    let timestamp = newer_timestamp(&target, &ours, &site, &ring, now)?;
+    let timestamp = newer_timestamp(&target, &ours, &mut site, &ring, now)?;
     let swapped = target.place(&tree, timestamp.as_ref())?;
     say(&format!(
         "published   release {} to `{}`, {} new objects",
@@ -94,13 +101,18 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
 fn newer_timestamp(
     target: &Target,
     ours: &Timestamp,
-    site: &TrustedSite,
+    site: &mut TrustedSite,
     ring: &KeyRing,
     now: Moment,
 ) -> Result<Option<Signed>> {
-    match target.timestamp()? {
+    // One by a key that was removed since is no floor for anybody, and may be a thief's.
+    let published = match std::fs::read(target.current().join(TIMESTAMP)) {
+        Ok(bytes) => site.chain.trust.timestamp(&bytes).ok().map(|verified| verified.document),
+        Err(_) => None,
+    };
+    match published {
         Some(published) if published.version >= ours.version && published.release != ours.release => {
-            let signer = ring.signer(SecretName::Timestamp)?;
+            let signer = site.signer(ring, SecretName::Timestamp)?;
             let at = now.max(published.issued);
             documents::timestamp(ours.release, published.version + 1, site.root(), site.days(), at, &signer).map(Some)
         }

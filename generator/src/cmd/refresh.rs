@@ -41,16 +41,20 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let old = read_timestamp(&current)?.with_context(|| format!("nothing is published in `{}`", shown(&options.to)))?;
     // An expired timestamp is the very thing to mend, so it is verified without its lifetime: with the clock at its own issue.
     let root = site.shipped_root(&options.place.repository)?;
-    audit(&mut TreeFolder::new(&current), &shown(&current), &root, old.issued)
-        .context("auditing the published tree")
-        .and_then(|audit| {
-        ensure!(
-            audit.is_sound(),
-            "the published tree is not sound: run `anode verify {}` and publish again",
-            shown(&options.to)
-        );
-        Ok(())
-    })?;
+    let audit = audit(&mut TreeFolder::new(&current), &shown(&current), &root, old.issued)
+        .context("auditing the published tree")?;
+    ensure!(
+        audit.is_sound(),
+        "the published tree is not sound: run `anode verify {}` and publish again",
+        shown(&options.to)
+    );
+    // Signed under a root that no reader can find beside it, the timestamp would be refused by all of them.
+    ensure!(
+        audit.root.version == site.root().version,
+        "root {} is complete, and the published tree ends with root {}: build and publish first",
+        site.root().version,
+        audit.root.version
+    );
     let release = Release::parse(&std::fs::read(current.join(tree::release(old.release.version)))?)?;
     check_lives(&site, &release, now)?;
     for end in [Expiry::of(site.root(), now), Expiry::of(&release, now)] {
@@ -58,7 +62,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
             say(&format!("warning: {warning}"));
         }
     }
-    let signer = ring.signer(SecretName::Timestamp)?;
+    let signer = site.signer(&ring, SecretName::Timestamp)?;
     let signed =
         documents::timestamp(old.release, old.version + 1, site.root(), site.days(), now.max(old.issued), &signer)?;
     target.place(&current.canonicalize()?, Some(&signed))?;

@@ -1,10 +1,15 @@
-//! Secrets and what they make: signing keys, the seal secret, the root chain. Nothing here is ever written into the repository or the tree.
+//! Secrets and what they make: signing keys, the seal secret, the root chain. No secret is ever written into the repository or the tree.
 
 mod chain;
+mod proposal;
+mod public;
 mod ring;
+mod root_files;
 mod signer;
 
 pub use chain::RootChain;
+pub use proposal::{Missing, Proposal};
+pub use public::{NamedKey, PublicKeys, key_line, parse_public, public_file};
 pub use ring::{KeyRing, SecretName};
 pub use signer::Signer;
 

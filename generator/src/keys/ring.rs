@@ -86,9 +86,17 @@ impl KeyRing {
     /// # Errors
     /// If it is there already or the folder can not be written.
     pub fn create(&self, name: SecretName, text: &str) -> Result<PathBuf> {
+        self.create_file(&name.file_name(), text)
+    }
+
+    /// Writes a new secret under a file name of its own with mode 0600. Never overwrites.
+    ///
+    /// # Errors
+    /// If it is there already or the folder can not be written.
+    pub fn create_file(&self, file: &str, text: &str) -> Result<PathBuf> {
         fs::create_dir_all(&self.folder).with_context(|| format!("creating `{}`", self.folder.display()))?;
         fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))?;
-        let path = self.folder.join(name.file_name());
+        let path = self.folder.join(file);
         let mut file = fs::OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -104,9 +112,13 @@ impl KeyRing {
     /// Is the secret there?
     #[must_use]
     pub fn has(&self, name: SecretName) -> bool {
-        let in_environment =
-            name.variable().is_some_and(|variable| std::env::var_os(variable).is_some_and(|value| !value.is_empty()));
-        in_environment || self.folder.join(name.file_name()).exists()
+        self.is_elsewhere(name) || self.folder.join(name.file_name()).exists()
+    }
+
+    /// Does it come from somewhere else than the folder?
+    #[must_use]
+    pub fn is_elsewhere(&self, name: SecretName) -> bool {
+        name.variable().is_some_and(|variable| std::env::var_os(variable).is_some_and(|value| !value.is_empty()))
     }
 
     fn text(&self, name: SecretName) -> Result<Zeroizing<String>> {
@@ -120,14 +132,7 @@ impl KeyRing {
             Some(variable) => format!("; give the folder with `--keys DIR` or the secret in {variable}"),
             None => "; give the folder with `--keys DIR`".to_owned(),
         };
-        let metadata = fs::metadata(&path).with_context(|| format!("reading `{}`{remedy}", path.display()))?;
-        ensure!(
-            metadata.permissions().mode() & 0o077 == 0,
-            "`{}` can be read by others; run `chmod 600 {}`",
-            path.display(),
-            path.display()
-        );
-        fs::read_to_string(&path).map(Zeroizing::new).with_context(|| format!("reading `{}`", path.display()))
+        read_secret(&path, &remedy)
     }
 
     /// A signing key, decrypted.
@@ -137,6 +142,16 @@ impl KeyRing {
     pub fn signer(&self, name: SecretName) -> Result<Signer> {
         let text = self.text(name)?;
         let label = name.file_name();
+        Signer::read(&text, &mut || password(&label)).with_context(|| format!("reading the key `{label}`"))
+    }
+
+    /// A signing key in a file of the folder, or anywhere if the path is absolute, decrypted.
+    ///
+    /// # Errors
+    /// As [`KeyRing::signer`].
+    pub fn signer_in(&self, file: &Path) -> Result<Signer> {
+        let text = read_secret(&self.folder.join(file), "; give the folder with `--keys DIR`")?;
+        let label = file.display().to_string();
         Signer::read(&text, &mut || password(&label)).with_context(|| format!("reading the key `{label}`"))
     }
 
@@ -161,6 +176,17 @@ impl KeyRing {
         let text = self.text(SecretName::Probe)?;
         anode_bundle::code::Secret::parse(&text).map_err(|problem| anyhow::anyhow!("the probe code {problem}"))
     }
+}
+
+fn read_secret(path: &Path, remedy: &str) -> Result<Zeroizing<String>> {
+    let metadata = fs::metadata(path).with_context(|| format!("reading `{}`{remedy}", path.display()))?;
+    ensure!(
+        metadata.permissions().mode() & 0o077 == 0,
+        "`{}` can be read by others; run `chmod 600 {}`",
+        path.display(),
+        path.display()
+    );
+    fs::read_to_string(path).map(Zeroizing::new).with_context(|| format!("reading `{}`", path.display()))
 }
 
 /// The password of an encrypted key: from ANODE_KEY_PASSWORD, else from the terminal.

@@ -52,7 +52,7 @@ impl Staging {
         &self.folder
     }
 
-    /// Writes a file of the new tree.
+    /// Writes a file of the new tree. One of that name that was kept from an older tree is left out of this one, and stays as it is there.
     ///
     /// # Errors
     /// If the disk is full or the folder can not be written.
@@ -62,7 +62,15 @@ impl Staging {
             if let Some(parent) = path.parent().filter(|parent| !parent.exists()) {
                 fs::create_dir_all(parent)?;
             }
-            File::create(&path)?.write_all(bytes)
+            let mut file = match File::create_new(&path) {
+                // Perhaps another name of the older tree's file.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    fs::remove_file(&path)?;
+                    File::create_new(&path)?
+                }
+                other => other?,
+            };
+            file.write_all(bytes)
         };
         write().with_context(|| format!("writing `{}`", path.display()))
     }
@@ -182,6 +190,18 @@ mod tests {
         drop(staging);
         assert_eq!(fs::read(target.join("timestamp.signed")).unwrap(), b"1");
         assert!(!dir.path().join(".tree.new").exists());
+    }
+
+    #[test]
+    fn a_file_that_is_written_never_changes_the_older_tree_that_had_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("tree");
+        tree(&target, "1");
+        let staging = Staging::begin(&target).unwrap();
+        staging.keep(&target, "objects/aa/x").unwrap();
+        staging.write("objects/aa/x", b"y").unwrap();
+        assert_eq!(fs::read(target.join("objects/aa/x")).unwrap(), b"x");
+        assert_eq!(fs::read(staging.folder().join("objects/aa/x")).unwrap(), b"y");
     }
 
     #[test]
