@@ -392,6 +392,22 @@ mod tests {
 
     /// A sealer can make an object that two keys open, because the cipher alone does not commit to its key. The commitment does.
     #[test]
+    fn one_half_of_the_seal_opens_nothing() {
+        let (salt, secret) = ([1; 32], Zeroizing::new([2; 32]));
+        let ours = SealRoot::new(&salt, &secret);
+        let sealed = ours.seal_pack(&site(), &id("debian"), None, 1, b"contents").unwrap();
+        let pack_id = ours.pack_id(&id("debian"), None);
+        let opens = |thief: &SealRoot| {
+            open_pack(&site(), &pack_id, &thief.pack_key(&id("debian"), None, 1), 1, &sealed).is_ok()
+        };
+        assert!(opens(&ours));
+        for thief in [SealRoot::new(&salt, &Zeroizing::new([0; 32])), SealRoot::new(&[0; 32], &secret)] {
+            assert!(!opens(&thief));
+            assert!(thief.pack_id(&id("debian"), None) != pack_id);
+        }
+    }
+
+    #[test]
     fn an_object_that_does_not_commit_to_its_key_does_not_open() {
         let (pack_id, key) = (root().pack_id(&id("p"), None), root().pack_key(&id("p"), None, 1));
         let padded = pad(b"x", PACK_HEADER + TAG);
