@@ -82,10 +82,9 @@ impl Program {
     pub fn new(program: impl AsRef<OsStr>) -> Program {
         let mut command = Command::new(program);
         let path = std::env::var("PATH").unwrap_or_default();
-        let binaries = binary("anode").parent().expect("a folder of binaries").to_owned();
         command
             .env_clear()
-            .env("PATH", format!("{}:{path}:/usr/sbin:/sbin", binaries.display()))
+            .env("PATH", format!("{}:{path}:/usr/sbin:/sbin", binaries().display()))
             .env("LC_ALL", "C.UTF-8")
             .env("NO_COLOR", "1")
             .env("GIT_CONFIG_NOSYSTEM", "1")
@@ -221,18 +220,21 @@ fn text(pipe: JoinHandle<Vec<u8>>) -> String {
 /// If it was not built.
 #[must_use]
 pub fn binary(name: &str) -> PathBuf {
-    let folder = std::env::var_os("ANODE_TEST_BIN").map(PathBuf::from).unwrap_or_else(|| {
-        let test = std::env::current_exe().expect("the test's own path");
-        let deps = test.parent().expect("target/*/deps");
-        if deps.ends_with("deps") { deps.parent().expect("target/*").to_owned() } else { deps.to_owned() }
-    });
-    let path = folder.join(name);
+    let path = binaries().join(name);
     assert!(
         path.is_file(),
         "`{}` is not built: run `cargo build --workspace --bins` first, as `ci/test` does",
         path.display()
     );
     path
+}
+
+fn binaries() -> PathBuf {
+    std::env::var_os("ANODE_TEST_BIN").map(PathBuf::from).unwrap_or_else(|| {
+        let test = std::env::current_exe().expect("the test's own path");
+        let deps = test.parent().expect("target/*/deps");
+        if deps.ends_with("deps") { deps.parent().expect("target/*").to_owned() } else { deps.to_owned() }
+    })
 }
 
 /// The operator's program with arguments.

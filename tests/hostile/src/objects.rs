@@ -38,6 +38,7 @@ impl Default for Edition {
 
 /// Which bytes of an edition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "hosts", derive(serde::Deserialize), serde(rename_all = "kebab-case"))]
 pub enum Part {
     /// Every sealed activation.
     Activation,
