@@ -5,6 +5,7 @@
 
 pub mod build;
 pub mod builtin;
+pub mod canary;
 pub mod clock;
 pub mod cmd;
 pub mod codes;

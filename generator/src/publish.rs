@@ -13,7 +13,7 @@ use anode_bundle::name::Sha256;
 use anode_bundle::name::tree::TIMESTAMP;
 use anode_bundle::signature::split_signed;
 use anyhow::{Context as _, Result, ensure};
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 use crate::documents::Signed;
 use crate::tree::{LINEAGE, lock, remove_folder, sync_folder};
@@ -100,6 +100,7 @@ impl Target {
                 continue;
             }
             let to = staged.join(relative);
+            check_plain(&entry)?;
             if entry.file_type().is_dir() {
                 make_folder(&to)?;
             } else {
@@ -156,6 +157,7 @@ impl Target {
         for entry in WalkDir::new(from).min_depth(1).max_depth(2).sort_by_file_name() {
             let entry = entry.with_context(|| format!("reading `{}`", from.display()))?;
             let to = objects.join(entry.path().strip_prefix(from)?);
+            check_plain(&entry)?;
             if entry.file_type().is_dir() {
                 make_folder(&to)?;
             } else {
@@ -234,6 +236,17 @@ fn check_ours(folder: &Path) -> Result<()> {
         || ["objects", "trees"].iter().any(|name| is_link(name) || is_there(name) && !ours)
         || ["anode.toml", TIMESTAMP].iter().any(|name| is_there(name));
     ensure!(!foreign, "`{}` holds something else than published trees; name an empty or new folder", folder.display());
+    Ok(())
+}
+
+/// A link would publish whatever it points to on this machine.
+fn check_plain(entry: &DirEntry) -> Result<()> {
+    let kind = entry.file_type();
+    ensure!(
+        kind.is_dir() || kind.is_file(),
+        "`{}` is neither a file nor a folder; a tree has no other",
+        entry.path().display()
+    );
     Ok(())
 }
 

@@ -108,11 +108,18 @@ impl TrustedSite {
 /// # Errors
 /// If either half is missing or not 64 hex digits.
 pub fn seal_root(repository: &Path, ring: &KeyRing) -> Result<SealRoot> {
+    Ok(SealRoot::new(&seal_salt(repository)?, &ring.seal_secret()?))
+}
+
+/// The half of what seals that lies in the repository.
+///
+/// # Errors
+/// If it is missing or not 64 hex digits.
+pub fn seal_salt(repository: &Path) -> Result<[u8; 32]> {
     let path = repository.join(SEAL_SALT);
     let text = fs::read_to_string(&path).with_context(|| format!("reading the seal salt `{}`", path.display()))?;
     let bytes = HEXLOWER.decode(text.trim().as_bytes()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-    let salt = bytes.with_context(|| format!("`{}` is not 64 hex digits", path.display()))?;
-    Ok(SealRoot::new(&salt, &ring.seal_secret()?))
+    bytes.with_context(|| format!("`{}` is not 64 hex digits", path.display()))
 }
 
 /// The terms of the probe code.

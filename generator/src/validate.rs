@@ -175,6 +175,9 @@ fn run(validator: &Validator, file: &Filled<'_>) -> Option<Problem> {
     command
         .args(arguments.iter().map(fill))
         .current_dir(folder.path())
+        // A parser of other people's making has no business with secrets.
+        .env_clear()
+        .envs(["PATH", "HOME"].iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
         .env("LC_ALL", "C.UTF-8")
         .env("TMPDIR", folder.path())
         .stdin(Stdio::null());

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anode_bundle::Moment;
+use anode_bundle::name::SiteId;
 use anyhow::{Context as _, Result};
 use clap::Args;
 
@@ -42,11 +43,16 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let folder = &options.place.repository;
     let at = clock::build_time(options.at)?;
     let out = options.out.clone().unwrap_or_else(|| folder.join(DEFAULT_TREE));
-    let keys = options.place.keys.as_deref();
-    let (built, warnings) = compile(folder, keys, &out, at, |site| match &options.previous {
-        Some(previous) => previous_tree(previous, options.ca.as_deref(), site),
-        None => Ok(None),
-    })?;
+    let (built, warnings) = compile(
+        folder,
+        |site| options.place.ring(site),
+        &out,
+        at,
+        |site| match &options.previous {
+            Some(previous) => previous_tree(previous, options.ca.as_deref(), site),
+            None => Ok(None),
+        },
+    )?;
     if !warnings.is_empty() {
         say(warnings.render(colour()).trim_end());
     }
@@ -64,14 +70,14 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
 /// Builds a repository. What somebody should look at, and what does not stop the build, is handed back.
 pub(super) fn compile(
     folder: &Path,
-    keys: Option<&Path>,
+    ring: impl FnOnce(&SiteId) -> Result<KeyRing>,
     out: &Path,
     at: Moment,
     previous: impl FnOnce(&mut TrustedSite) -> Result<Option<Previous>>,
 ) -> Result<(Built, Problems)> {
     let (repository, mut warnings) = repository::load(folder).map_err(Faulty)?;
     let mut site = TrustedSite::with_config(folder, repository.site.clone())?;
-    let ring = KeyRing::open(keys, &repository.site.id)?;
+    let ring = ring(&repository.site.id)?;
     let progress = Bars::new();
     warnings.append(trusted::check_policy(&site, folder, &repository));
     let (packs, found) = render_packs(&repository, &progress).map_err(Faulty)?;

@@ -292,7 +292,14 @@ fn list(options: &List) -> Result<()> {
 fn show(options: &Show) -> Result<()> {
     let (repository, _) = open(&options.place)?;
     let terms = find(&repository, &options.code)?;
-    if options.json { print_json(&describe(terms)) } else { print(terms.to_toml().trim_end()) }
+    if options.json { print_json(&describe(terms)) } else { print(show_terms(terms).trim_end()) }
+}
+
+/// What may stand on a screen: the claim key would let anybody report in the name of whoever has the code.
+fn show_terms(terms: &CodeTerms) -> String {
+    let toml = terms.to_toml();
+    let shown = toml.lines().filter(|line| !line.starts_with("claim_key"));
+    shown.flat_map(|line| [line, "\n"]).collect()
 }
 
 fn take_back(options: &Revoke) -> Result<()> {

@@ -96,7 +96,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         codes.len()
     ))?;
 
-    let (built, _) = compile(&workshop, Some(&keys), &site_folder, clock::now(), |_| Ok(None))?;
+    let (built, _) = compile(&workshop, |id| KeyRing::open(Some(&keys), id), &site_folder, clock::now(), |_| Ok(None))?;
     let (files, bytes) = measure(&site_folder)?;
     story.tell(&format!(
         "compiled, sealed and signed release {}: {} activations, {} packs, {files} files, {}",

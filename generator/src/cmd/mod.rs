@@ -10,19 +10,23 @@ mod progress;
 mod publish;
 mod reach;
 mod refresh;
+mod scan;
 mod slip;
 mod verify;
 
+use std::convert::Infallible;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anode_bundle::name::SiteId;
 use anode_bundle::{ExitCode as Exit, Refusal};
 use anode_fetch::Failure;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use clap::{Args, Parser, Subcommand};
 
 use crate::diagnose::{Colour, Faulty};
+use crate::keys::{GivenSecret, KeyRing};
 
 /// Compiles a git repository of installation profiles into a signed static tree that any HTTPS host can serve.
 #[derive(Parser)]
@@ -47,6 +51,8 @@ enum Command {
     Publish(publish::Options),
     /// Sign a new timestamp for the published tree; run it every night
     Refresh(refresh::Options),
+    /// Look for the site's secrets in a tree, a log, or anything else
+    Scan(scan::Options),
     /// Audit a whole tree: every signature, object and lifetime
     Verify(verify::Options),
     /// Make a site, serve it, activate a machine, tamper with it: all in a temporary folder
@@ -66,6 +72,23 @@ struct Place {
     /// The folder with the site's secrets [default: $ANODE_KEYS or ~/.config/anode/<site id>]
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
+    /// Where a secret comes from, instead: NAME=fd:N, NAME=file:PATH or NAME=env:VARIABLE; NAME is release, timestamp, seal, probe, inbox or password
+    #[arg(long = "secret", value_name = "NAME=SOURCE", value_parser = read_source)]
+    secrets: Vec<Result<GivenSecret, String>>,
+}
+
+impl Place {
+    /// The site's secrets.
+    fn ring(&self, site: &SiteId) -> Result<KeyRing> {
+        let given: Result<Vec<_>, _> = self.secrets.iter().cloned().collect();
+        let given = given.map_err(|problem| anyhow!("the value of `--secret` {problem}"))?;
+        Ok(KeyRing::open(self.keys.as_deref(), site)?.with(given))
+    }
+}
+
+/// Never fails, because the parser of the command line would repeat the value: it may be the secret of somebody who did not read the manual.
+fn read_source(text: &str) -> Result<Result<GivenSecret, String>, Infallible> {
+    Ok(GivenSecret::parse(text))
 }
 
 /// Runs a command.
@@ -80,6 +103,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Code(command) => code::run(&command),
         Command::Publish(options) => publish::run(&options),
         Command::Refresh(options) => refresh::run(&options),
+        Command::Scan(options) => scan::run(&options),
         Command::Verify(options) => verify::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Completions(options) => completions::completions(&options),

@@ -1,6 +1,6 @@
 //! `anode publish`: audit, probe, place, probe again through the public address.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anode_bundle::Moment;
@@ -16,11 +16,14 @@ use clap::Args;
 
 use super::reach::{DEFAULT_TREE, https};
 use super::{Place, print, say, shown, size};
+use crate::canary::{Scan, Search, site_secrets};
 use crate::clock;
+use crate::diagnose::Faulty;
 use crate::documents::{self, Signed};
 use crate::keys::{KeyRing, SecretName};
 use crate::probe::{Attempt, Traffic, probe};
 use crate::publish::{Swapped, Target, read_timestamp};
+use crate::repository;
 use crate::tree::{TreeFolder, audit};
 use crate::trusted::TrustedSite;
 
@@ -43,7 +46,7 @@ const DAY: u64 = 86_400;
 
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let mut site = TrustedSite::open(&options.place.repository)?;
-    let ring = KeyRing::open(options.place.keys.as_deref(), site.id())?;
+    let ring = options.place.ring(site.id())?;
     let tree = options.tree.clone().unwrap_or_else(|| options.place.repository.join(DEFAULT_TREE));
     let ours =
         read_timestamp(&tree)?.with_context(|| format!("`{}` holds no tree; run `anode build` first", shown(&tree)))?;
@@ -82,6 +85,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
             format!("activating with the probe code from the built tree, as if it were {at}; nothing was published")
         })?;
     }
+    check_clean(options, &tree, &ring)?;
     say(&format!("audited     {} activations, {} packs, {}", audit.activations, audit.packs, size(audit.bytes)));
 
     let timestamp = newer_timestamp(&target, &ours, &mut site, &ring, now)?;
@@ -95,6 +99,23 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     look_from_outside(options, &site, &target, &swapped, &root, &ring, now)?;
     print(&shown(&target.current()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses a tree with a secret of the site in it.
+fn check_clean(options: &Options, tree: &Path, ring: &KeyRing) -> Result<()> {
+    let folder = &options.place.repository;
+    let (repository, _) = repository::load(folder).map_err(Faulty)?;
+    let search = Search::new(site_secrets(folder, &repository, ring)?);
+    let scan = Scan::of(tree, &search).context("looking for secrets in the tree")?;
+    for finding in &scan.findings {
+        say(&format!("error: {finding}"));
+    }
+    ensure!(
+        scan.findings.is_empty(),
+        "the tree holds secrets; nothing was published: find out how they came there, and replace each that anybody else can have read"
+    );
+    say(&format!("scanned     none of {} secrets in {} files", search.len(), scan.files));
+    Ok(())
 }
 
 /// A nightly refresh may have signed a newer timestamp of an older release: ours must then be newer than that.

@@ -13,7 +13,7 @@ use super::{Place, print, say, shown};
 use crate::clock;
 use crate::documents;
 use crate::expiry::Expiry;
-use crate::keys::{KeyRing, SecretName};
+use crate::keys::SecretName;
 use crate::publish::{Target, read_timestamp};
 use crate::tree::{TreeFolder, audit};
 use crate::trusted::TrustedSite;
@@ -29,7 +29,7 @@ pub(super) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let site = TrustedSite::open(&options.place.repository)?;
-    let ring = KeyRing::open(options.place.keys.as_deref(), site.id())?;
+    let ring = options.place.ring(site.id())?;
     ensure!(
         options.to.is_dir(),
         "there is no folder `{}`; name the one that `anode publish --to` got",

@@ -1,4 +1,4 @@
-//! Where the secrets of a site lie: a folder outside the repository, or environment variables in CI. Never an argument.
+//! Where the secrets of a site lie: a folder outside the repository, environment variables in CI, or wherever `--secret` says. Never an argument.
 
 use std::fs;
 use std::io::{IsTerminal as _, Write as _};
@@ -11,6 +11,7 @@ use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
 use super::signer::Signer;
+use super::source::{GivenSecret, read_file, read_variable};
 
 /// The secrets of a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +28,27 @@ pub enum SecretName {
     Probe,
     /// Opens reports.
     Inbox,
+    /// Decrypts signing keys.
+    Password,
 }
 
 impl SecretName {
+    /// The secrets that `--secret` can name. Root keys are none of them: they stay in files, offline.
+    pub const GIVEN: [(&'static str, SecretName); 6] = [
+        ("release", Self::Release),
+        ("timestamp", Self::Timestamp),
+        ("seal", Self::Seal),
+        ("probe", Self::Probe),
+        ("inbox", Self::Inbox),
+        ("password", Self::Password),
+    ];
+
+    /// The secret that `--secret` calls so.
+    #[must_use]
+    pub fn given(word: &str) -> Option<SecretName> {
+        Self::GIVEN.iter().find(|(known, _)| *known == word).map(|(_, name)| *name)
+    }
+
     /// The name of its file.
     #[must_use]
     pub fn file_name(self) -> String {
@@ -40,6 +59,7 @@ impl SecretName {
             Self::Seal => "seal.secret".to_owned(),
             Self::Probe => "probe.code".to_owned(),
             Self::Inbox => "inbox.key".to_owned(),
+            Self::Password => "password".to_owned(),
         }
     }
 
@@ -51,6 +71,7 @@ impl SecretName {
             Self::Timestamp => Some("ANODE_TIMESTAMP_KEY"),
             Self::Seal => Some("ANODE_SEAL_SECRET"),
             Self::Probe => Some("ANODE_PROBE_CODE"),
+            Self::Password => Some("ANODE_KEY_PASSWORD"),
         }
     }
 }
@@ -58,6 +79,7 @@ impl SecretName {
 /// The folder with a site's secrets.
 pub struct KeyRing {
     folder: PathBuf,
+    given: Vec<GivenSecret>,
 }
 
 impl KeyRing {
@@ -72,7 +94,13 @@ impl KeyRing {
             Some(config.join("anode").join(site.as_str()))
         });
         let folder = folder.context("finding the keys: give `--keys DIR` or set ANODE_KEYS")?;
-        Ok(KeyRing { folder: std::path::absolute(folder)? })
+        Ok(KeyRing { folder: std::path::absolute(folder)?, given: Vec::new() })
+    }
+
+    /// The same, with what `--secret` gives before everything else.
+    #[must_use]
+    pub fn with(self, given: Vec<GivenSecret>) -> KeyRing {
+        KeyRing { given, ..self }
     }
 
     /// The folder.
@@ -118,21 +146,55 @@ impl KeyRing {
     /// Does it come from somewhere else than the folder?
     #[must_use]
     pub fn is_elsewhere(&self, name: SecretName) -> bool {
-        name.variable().is_some_and(|variable| std::env::var_os(variable).is_some_and(|value| !value.is_empty()))
+        let in_environment =
+            name.variable().is_some_and(|variable| std::env::var_os(variable).is_some_and(|value| !value.is_empty()));
+        in_environment || self.given.iter().any(|given| given.name() == name)
     }
 
-    fn text(&self, name: SecretName) -> Result<Zeroizing<String>> {
-        if let Some(value) =
-            name.variable().and_then(|variable| std::env::var(variable).ok()).filter(|value| !value.is_empty())
-        {
-            return Ok(Zeroizing::new(value));
+    /// The text of a secret.
+    ///
+    /// # Errors
+    /// If it is nowhere, or can be read by others.
+    pub fn text(&self, name: SecretName) -> Result<Zeroizing<String>> {
+        if let Some(given) = self.given.iter().rev().find(|given| given.name() == name) {
+            return given.read();
         }
-        let path = self.folder.join(name.file_name());
-        let remedy = match name.variable() {
-            Some(variable) => format!("; give the folder with `--keys DIR` or the secret in {variable}"),
-            None => "; give the folder with `--keys DIR`".to_owned(),
-        };
-        read_secret(&path, &remedy)
+        if let Some(value) = name.variable().and_then(read_variable) {
+            return Ok(value);
+        }
+        read_file(&self.folder.join(name.file_name())).with_context(|| {
+            let word = SecretName::GIVEN.iter().find(|(_, known)| *known == name).map(|(word, _)| *word);
+            match word.zip(name.variable()) {
+                Some((word, variable)) => format!(
+                    "looking for the secret `{word}`, which comes from the folder `--keys DIR`, the variable {variable}, or where `--secret {word}=…` says"
+                ),
+                None => "looking in the folder of the secrets; give it with `--keys DIR`".to_owned(),
+            }
+        })
+    }
+
+    /// The password of encrypted keys, where nobody has to be asked for it.
+    #[must_use]
+    pub fn known_password(&self) -> Option<Zeroizing<String>> {
+        let name = SecretName::Password;
+        let is_known =
+            self.given.iter().any(|given| given.name() == name) || name.variable().and_then(read_variable).is_some();
+        let text = is_known.then(|| self.text(name).ok()).flatten()?;
+        Some(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
+    }
+
+    /// The password of an encrypted key: given or from the environment, else from the terminal.
+    fn password(&self, label: &str) -> Result<Zeroizing<String>> {
+        if let Some(password) = self.known_password() {
+            return Ok(password);
+        }
+        ensure!(
+            std::io::stdin().is_terminal(),
+            "the key `{label}` is encrypted; say with `--secret password=…` or ANODE_KEY_PASSWORD where its password is, or run this on a terminal"
+        );
+        rpassword::prompt_password(format!("password of `{label}`: "))
+            .map(Zeroizing::new)
+            .context("reading the password")
     }
 
     /// A signing key, decrypted.
@@ -142,7 +204,7 @@ impl KeyRing {
     pub fn signer(&self, name: SecretName) -> Result<Signer> {
         let text = self.text(name)?;
         let label = name.file_name();
-        Signer::read(&text, &mut || password(&label)).with_context(|| format!("reading the key `{label}`"))
+        Signer::read(&text, &mut || self.password(&label)).with_context(|| format!("reading the key `{label}`"))
     }
 
     /// A signing key in a file of the folder, or anywhere if the path is absolute, decrypted.
@@ -150,9 +212,9 @@ impl KeyRing {
     /// # Errors
     /// As [`KeyRing::signer`].
     pub fn signer_in(&self, file: &Path) -> Result<Signer> {
-        let text = read_secret(&self.folder.join(file), "; give the folder with `--keys DIR`")?;
+        let text = read_file(&self.folder.join(file)).context("looking for a key; give its folder with `--keys DIR`")?;
         let label = file.display().to_string();
-        Signer::read(&text, &mut || password(&label)).with_context(|| format!("reading the key `{label}`"))
+        Signer::read(&text, &mut || self.password(&label)).with_context(|| format!("reading the key `{label}`"))
     }
 
     /// The seal secret.
@@ -176,27 +238,4 @@ impl KeyRing {
         let text = self.text(SecretName::Probe)?;
         anode_bundle::code::Secret::parse(&text).map_err(|problem| anyhow::anyhow!("the probe code {problem}"))
     }
-}
-
-fn read_secret(path: &Path, remedy: &str) -> Result<Zeroizing<String>> {
-    let metadata = fs::metadata(path).with_context(|| format!("reading `{}`{remedy}", path.display()))?;
-    ensure!(
-        metadata.permissions().mode() & 0o077 == 0,
-        "`{}` can be read by others; run `chmod 600 {}`",
-        path.display(),
-        path.display()
-    );
-    fs::read_to_string(path).map(Zeroizing::new).with_context(|| format!("reading `{}`", path.display()))
-}
-
-/// The password of an encrypted key: from ANODE_KEY_PASSWORD, else from the terminal.
-fn password(label: &str) -> Result<Zeroizing<String>> {
-    if let Ok(value) = std::env::var("ANODE_KEY_PASSWORD") {
-        return Ok(Zeroizing::new(value));
-    }
-    ensure!(
-        std::io::stdin().is_terminal(),
-        "the key `{label}` is encrypted; set ANODE_KEY_PASSWORD or run this on a terminal"
-    );
-    rpassword::prompt_password(format!("password of `{label}`: ")).map(Zeroizing::new).context("reading the password")
 }

@@ -1,17 +1,22 @@
 //! A minisign key that signs documents. The stock `minisign` program reads the same files.
-
-use std::io::Cursor;
+//!
+//! The `minisign` crate makes keys and decrypts them; it does not wipe what it holds, so a key that is kept and signs is held here.
 
 use anode_bundle::name::{KeyId, SigningPublicKey, SiteId};
 use anode_bundle::signature::{self, ListedKey, SignatureFile};
 use anyhow::{Context as _, Result, anyhow, ensure};
+use blake2::{Blake2b512, Digest as _};
+use data_encoding::BASE64;
+use ed25519_dalek::{Signer as _, SigningKey};
+use sha2::Sha512;
 use zeroize::Zeroizing;
 
-const UNTRUSTED: &str = "signature from minisign secret key";
+/// Of a decrypted key file: algorithms (2 + 2 + 2), salt (32) and limits (8 + 8), id (8), seed (32), public key (32), checksum (32).
+const KEY_BYTES: usize = 158;
 
-/// A decrypted signing key. The library's own type prints its secret in `Debug`; this one has none.
+/// A decrypted signing key. Not printable, wiped when dropped.
 pub struct Signer {
-    secret: minisign::SecretKey,
+    key: SigningKey,
     listed: ListedKey,
 }
 
@@ -48,11 +53,16 @@ impl Signer {
                     .map_err(|_| anyhow!("the password is wrong, or this is no minisign secret key"))?
             }
         };
-        let public = minisign::PublicKey::from_secret_key(&secret).map_err(|error| anyhow!("{error}"))?;
-        let bytes = public.to_bytes();
-        let (id, key) = bytes.get(2..10).zip(bytes.get(10..42)).context("reading the public half of the key")?;
-        let listed = ListedKey { id: KeyId::from_le_bytes(id.try_into()?), key: SigningPublicKey(key.try_into()?) };
-        Ok(Signer { secret, listed })
+        let bytes = Zeroizing::new(secret.to_bytes());
+        let bytes: &[u8; KEY_BYTES] = bytes.as_slice().try_into().context("reading the parts of the key")?;
+        let [_, _, _, _, _, _, rest @ ..] = bytes;
+        let (id, rest) =
+            rest.get(48..).and_then(|rest| rest.split_first_chunk::<8>()).context("reading the key's id")?;
+        let (seed, rest) = rest.split_first_chunk::<32>().context("reading the secret half of the key")?;
+        let key = SigningKey::from_bytes(seed);
+        let public = key.verifying_key().to_bytes();
+        ensure!(rest.starts_with(&public), "the two halves of the key do not belong together");
+        Ok(Signer { key, listed: ListedKey { id: KeyId::from_le_bytes(*id), key: SigningPublicKey(public) } })
     }
 
     /// The public half, as a root lists it.
@@ -66,8 +76,18 @@ impl Signer {
     /// # Errors
     /// Never for a key that was read.
     pub fn public_file(&self) -> Result<String> {
-        let public = minisign::PublicKey::from_secret_key(&self.secret).map_err(|error| anyhow!("{error}"))?;
-        Ok(public.to_box().map_err(|error| anyhow!("{error}"))?.into_string())
+        let id = self.listed.id.to_le_bytes();
+        let bytes = [&b"Ed"[..], &id, self.listed.key.as_bytes()].concat();
+        Ok(format!("untrusted comment: minisign public key: {}\n{}\n", self.listed.id, BASE64.encode(&bytes)))
+    }
+
+    /// What must never be seen anywhere: the seed of the key, and those bytes of its scalar that do not depend on clamping (RFC 8032, section 5.1.5).
+    #[must_use]
+    pub fn secrets(&self) -> [Zeroizing<Vec<u8>>; 2] {
+        let seed = Zeroizing::new(self.key.to_bytes().to_vec());
+        let hash = Zeroizing::new(<[u8; 64]>::from(Sha512::digest(seed.as_slice())));
+        let scalar = Zeroizing::new(hash.iter().skip(1).take(30).copied().collect());
+        [seed, scalar]
     }
 
     /// Signs a document: the four-line signature file of format 1.
@@ -76,9 +96,15 @@ impl Signer {
     /// If the library fails, or its signature is not one that the medium accepts.
     pub fn sign(&self, kind: &str, version: u64, site: &SiteId, body: &[u8]) -> Result<Vec<u8>> {
         let comment = signature::comment(kind, version, site);
-        let signed = minisign::sign(None, &self.secret, Cursor::new(body), Some(&comment), Some(UNTRUSTED))
-            .map_err(|error| anyhow!("signing {kind} {version}: {error}"))?;
-        let file = signed.into_string().into_bytes();
+        let signed = self.key.sign(&Blake2b512::digest(body)).to_bytes();
+        let global = self.key.sign(&[&signed[..], comment.as_bytes()].concat()).to_bytes();
+        let line = [&b"ED"[..], &self.listed.id.to_le_bytes(), &signed].concat();
+        let file = format!(
+            "untrusted comment: signature from minisign secret key\n{}\ntrusted comment: {comment}\n{}\n",
+            BASE64.encode(&line),
+            BASE64.encode(&global)
+        )
+        .into_bytes();
         let parsed = SignatureFile::parse(&file).map_err(|problem| anyhow!("the new signature file {problem}"))?;
         ensure!(
             parsed.verifies(&self.listed, body) && parsed.comment == comment,
