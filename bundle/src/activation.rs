@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use zeroize::Zeroizing;
+use serde::{Deserialize, Deserializer, Serialize, de};
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::code::Machine;
 use crate::error::Refusal;
@@ -11,9 +11,10 @@ use crate::json;
 use crate::keyed::Key;
 use crate::moment::Moment;
 use crate::name::{Id, Locator, PackId, Sha256, SiteId};
+use crate::seal::ACTIVATION_LIMIT;
 
-/// The terms of a code and the keys of its packs. Not printable: it holds keys.
-#[derive(Serialize, Deserialize)]
+/// The terms of a code and the keys of its packs. Neither printable nor serialisable, but for [`Activation::encode`]: it holds keys.
+#[derive(Deserialize)]
 pub struct Activation {
     /// 1.
     pub format: u64,
@@ -35,7 +36,7 @@ pub struct Activation {
     /// Refused after this moment.
     pub not_after: Moment,
     /// How many machines the operator allows; counted by people, not by the medium.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub uses: Option<u64>,
     /// Never with an expired timestamp from the medium.
     #[serde(default)]
@@ -47,7 +48,7 @@ pub struct Activation {
     #[serde(default)]
     pub offers: Vec<Offer>,
     /// Answers to prompts that are already given.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read_answers")]
     pub answers: BTreeMap<Id, Zeroizing<String>>,
     /// Names that a reader must know.
     #[serde(default)]
@@ -67,7 +68,7 @@ pub enum Status {
 }
 
 /// A profile on offer.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Deserialize)]
 pub struct Offer {
     /// Its id.
     pub profile: Id,
@@ -85,14 +86,8 @@ pub struct Offer {
 }
 
 /// The key of a pack: 64 hex digits in the activation, and nowhere else.
-#[derive(Clone)]
+#[derive(Clone, ZeroizeOnDrop)]
 pub struct PackKey(pub Key);
-
-impl Serialize for PackKey {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&Zeroizing::new(base16ct::lower::encode_string(self.0.as_slice())))
-    }
-}
 
 impl<'de> Deserialize<'de> for PackKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<PackKey, D::Error> {
@@ -105,7 +100,85 @@ impl<'de> Deserialize<'de> for PackKey {
     }
 }
 
+/// The JSON that is sealed, member by member in this order. Lives for the moment in which it is written.
+#[derive(Serialize)]
+struct Encoded<'a> {
+    format: u64,
+    site: &'a SiteId,
+    locator: &'a Locator,
+    status: Status,
+    org: &'a Id,
+    org_title: &'a str,
+    label: &'a Id,
+    not_before: Moment,
+    not_after: Moment,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uses: Option<u64>,
+    online: bool,
+    machines: &'a [Sha256],
+    offers: Vec<EncodedOffer<'a>>,
+    answers: BTreeMap<&'a Id, &'a str>,
+    critical: &'a [String],
+}
+
+#[derive(Serialize)]
+struct EncodedOffer<'a> {
+    profile: &'a Id,
+    title: &'a str,
+    pack_id: &'a PackId,
+    generation: u32,
+    pack_key: &'a str,
+    unattended: bool,
+}
+
+fn read_answers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Id, Zeroizing<String>>, D::Error> {
+    let answers = BTreeMap::<Id, String>::deserialize(deserializer)?;
+    Ok(answers.into_iter().map(|(name, answer)| (name, Zeroizing::new(answer))).collect())
+}
+
 impl Activation {
+    /// The JSON that [`crate::seal::SealRoot::seal_activation`] seals.
+    ///
+    /// # Errors
+    /// [`Refusal::UnsealFailed`] if it is larger than a sealed activation can be.
+    pub fn encode(&self) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+        let text = |key: &PackKey| Zeroizing::new(base16ct::lower::encode_string(key.0.as_slice()));
+        let keys: Vec<Zeroizing<String>> = self.offers.iter().map(|offer| text(&offer.pack_key)).collect();
+        let offers = self.offers.iter().zip(&keys).map(|(offer, pack_key)| EncodedOffer {
+            profile: &offer.profile,
+            title: &offer.title,
+            pack_id: &offer.pack_id,
+            generation: offer.generation,
+            pack_key,
+            unattended: offer.unattended,
+        });
+        let encoded = Encoded {
+            format: self.format,
+            site: &self.site,
+            locator: &self.locator,
+            status: self.status,
+            org: &self.org,
+            org_title: &self.org_title,
+            label: &self.label,
+            not_before: self.not_before,
+            not_after: self.not_after,
+            uses: self.uses,
+            online: self.online,
+            machines: &self.machines,
+            offers: offers.collect(),
+            answers: self.answers.iter().map(|(name, answer)| (name, answer.as_str())).collect(),
+            critical: &self.critical,
+        };
+        // As large as it can get, so that no copy is left behind where it grew.
+        let mut json = Zeroizing::new(vec![0; ACTIVATION_LIMIT as usize]);
+        let mut rest = json.as_mut_slice();
+        serde_json::to_writer(&mut rest, &encoded)
+            .map_err(|_| Refusal::unseal("the activation", "it is larger than 64 KiB"))?;
+        let length = ACTIVATION_LIMIT as usize - rest.len();
+        json.truncate(length);
+        Ok(json)
+    }
+
     /// Reads the opened JSON and compares it with what was asked for.
     ///
     /// # Errors

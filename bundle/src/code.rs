@@ -2,7 +2,7 @@
 //!
 //! Nothing here is printable by accident: the types have no `Debug`, no `Display` and no `Serialize`, and are wiped when dropped.
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::keyed::lp;
 use crate::name::{Sha256, SiteId};
@@ -90,7 +90,8 @@ fn weighted(symbols: &[u8]) -> (u32, u32) {
     symbols.iter().fold((0, 1), |(sum, weight), &symbol| ((sum + weight * value(symbol)) % 31, weight * 3 % 31))
 }
 
-/// An activation code with a right check symbol.
+/// An activation code with a right check symbol. Not printable, wiped when dropped.
+#[derive(ZeroizeOnDrop)]
 pub struct Code(Zeroizing<String>);
 
 impl Code {
@@ -148,7 +149,8 @@ impl Code {
     }
 }
 
-/// A code chosen by a person, where the site allows it.
+/// A code chosen by a person, where the site allows it. Not printable, wiped when dropped.
+#[derive(ZeroizeOnDrop)]
 pub struct Phrase(Zeroizing<String>);
 
 impl Phrase {
@@ -177,7 +179,7 @@ impl Phrase {
 pub struct NoIdentity;
 
 /// A machine as its firmware names it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Machine {
     uuid: String,
     serial: String,
@@ -244,7 +246,7 @@ impl Machine {
     }
 }
 
-/// Anything that locator and key can be derived from.
+/// Anything that locator and key can be derived from. Not printable; each variant is wiped when dropped.
 pub enum Secret {
     /// A generated code.
     Code(Code),

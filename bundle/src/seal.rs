@@ -11,7 +11,7 @@ use hpke::kdf::HkdfSha256;
 use hpke::{Deserializable as _, OpModeR, OpModeS};
 use rand_core::{TryCryptoRng, TryRng};
 use subtle::ConstantTimeEq as _;
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::error::Refusal;
 use crate::keyed::{Key, expand, extract, lps, prf};
@@ -33,7 +33,7 @@ pub const ACTIVATION_LIMIT: u64 = 64 << 10;
 /// The largest sealed pack.
 pub const PACK_LIMIT: u64 = 16 << 20;
 
-/// An X25519 key pair for HPKE (RFC 9180).
+/// An X25519 key pair for HPKE (RFC 9180). Not printable; the library wipes the secret half when it is dropped.
 pub struct SealKeyPair {
     secret: <Kem as hpke::Kem>::PrivateKey,
     /// The half that things are sealed to.
@@ -50,6 +50,7 @@ impl SealKeyPair {
 }
 
 /// The key from which every sealing key of a site is expanded: `HKDF-Extract(salt = seal salt, ikm = seal secret)`.
+#[derive(ZeroizeOnDrop)]
 pub struct SealRoot(Key);
 
 impl SealRoot {

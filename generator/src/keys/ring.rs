@@ -212,7 +212,8 @@ impl KeyRing {
     /// # Errors
     /// As [`KeyRing::signer`].
     pub fn signer_in(&self, file: &Path) -> Result<Signer> {
-        let text = read_file(&self.folder.join(file)).context("looking for a key; give its folder with `--keys DIR`")?;
+        let text =
+            read_file(&self.folder.join(file)).context("looking for a key; give its folder with `--keys DIR`")?;
         let label = file.display().to_string();
         Signer::read(&text, &mut || self.password(&label)).with_context(|| format!("reading the key `{label}`"))
     }

@@ -111,7 +111,8 @@ fn read_descriptor(number: RawFd) -> Result<Zeroizing<String>> {
     let reading = || format!("reading the descriptor {number}");
     ensure!(number != 1 && number != 2, "names the descriptor {number}, which is for what this program says");
     ensure!(number >= 0, "names a negative descriptor");
-    fs::symlink_metadata(format!("/proc/self/fd/{number}")).with_context(|| format!("names the descriptor {number}, which is not open"))?;
+    fs::symlink_metadata(format!("/proc/self/fd/{number}"))
+        .with_context(|| format!("names the descriptor {number}, which is not open"))?;
     #[allow(unsafe_code, reason = "the standard library can adopt a descriptor by its number only here")]
     // SAFETY: the descriptor is open, was inherited from whoever started this program, and nothing in it owns a descriptor yet that is not one of
     // the standard ones: the command line is read first. Naming it twice finds it closed.

@@ -44,7 +44,7 @@ pub(super) fn seal(
 
 fn seal_one(ingredients: &Ingredients<'_>, packs: &Packs, terms: &CodeTerms) -> Result<(Entry, Option<Vec<u8>>)> {
     let site = &ingredients.repository.site.id;
-    let json = Zeroizing::new(serde_json::to_vec(&activation(ingredients, packs, terms)?)?);
+    let json = activation(ingredients, packs, terms)?.encode()?;
     let inputs: [&[u8]; 5] =
         [b"activation", site.as_str().as_bytes(), terms.locator.as_bytes(), terms.public_key.as_bytes(), &json];
     let (sealed, object) = ingredients
