@@ -23,7 +23,6 @@ usage: anode-fetch activate --site URL... --root FILE TARGET [options]
   --site URL            a mirror of the tree; repeat it for more, in order
   --root FILE           the site's root document, with FILE.<keyid>.minisig
                         and, if the medium has one, FILE.floor beside it
-                        beside it
   --files DIR           write the files into DIR, which must not exist or be
                         empty
   --initrd FILE         or write them as an archive that another boot loader
@@ -47,7 +46,6 @@ usage: anode-fetch update --site URL... --root FILE --state DIR [options]
   --site URL            a mirror of the tree; repeat it for more, in order
   --root FILE           the site's root document, with FILE.<keyid>.minisig
                         and, if the medium has one, FILE.floor beside it
-                        beside it
 
 ";
 
