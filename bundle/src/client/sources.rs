@@ -187,6 +187,7 @@ impl<'a> Sources<'a> {
                 Err(FetchError::Absent(_)) => continue,
                 Err(error) => {
                     self.fail(mirror, error.refusal());
+                    entry_down(&mut self.mirrors, mirror);
                     continue;
                 }
             };
