@@ -111,7 +111,15 @@ pub fn first_root(site: &SiteId, name: &str, keys: &FirstKeys<'_>, codes: CodePo
         },
         critical: Vec::new(),
     };
-    body(&root, ROOT_LIMIT)
+    self::root(&root)
+}
+
+/// The bytes of a root, to be signed.
+///
+/// # Errors
+/// If it would be larger than the medium reads, or break a rule that the medium checks.
+pub fn root(root: &Root) -> Result<Vec<u8>> {
+    body(root, ROOT_LIMIT)
 }
 
 /// What a release says, besides its version and dates.

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::builtin;
 use crate::documents::{CodePolicy, FirstKeys, first_root};
-use crate::keys::{KeyRing, SecretName, Signer, random};
+use crate::keys::{KeyRing, SecretName, Signer, made_for, public_file, random};
 use crate::repository::{CodeKind, CodeTerms};
 use crate::trusted::{PROBE_TERMS, SEAL_SALT};
 
@@ -71,7 +71,10 @@ fn write_repository(dir: &Path, site: &SiteId, ring: &KeyRing, wishes: &Wishes<'
         ring.create(name, &text)?;
         let password = wishes.password.unwrap_or_default();
         let signer = Signer::read(&text, &mut || Ok(Zeroizing::new(password.to_owned())))?;
-        write(dir, &format!("keys/{}.pub", label.trim_end_matches(".key")), signer.public_file()?.as_bytes())?;
+        let key = Id::new(label.trim_end_matches(".key"))?;
+        let role = label.split(['-', '.']).next().unwrap_or_default();
+        let public = public_file(signer.listed(), &made_for(role, &key));
+        write(dir, &format!("keys/{key}.pub"), public.as_bytes())?;
         signers.push(signer);
     }
     let [root_1, root_2, release, timestamp] = signers.as_slice() else { bail!("making the keys") };

@@ -21,6 +21,7 @@ pub mod probe;
 pub mod publish;
 pub mod render;
 pub mod repository;
+pub mod roots;
 pub mod tree;
 pub mod trusted;
 pub mod validate;

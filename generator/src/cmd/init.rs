@@ -1,15 +1,14 @@
 //! `anode init`: a repository that builds at once, and its keys outside of it. Nothing is ever overwritten.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anode_bundle::name::SiteId;
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Args;
-use zeroize::Zeroizing;
 
-use super::{print, say, shown};
+use super::{print, read_password, say, shown};
 use crate::clock;
 use crate::documents::CodePolicy;
 use crate::founding::{Founding, Wishes, found};
@@ -74,6 +73,8 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     say("");
     say("Next:");
     say(&format!("  move root-1.key and root-2.key from `{}` to two offline media", shown(ring.folder())));
+    say("  let 2 of 3 people sign roots, so that no single stick decides: `anode key new NAME --role root`,");
+    say("    `anode root add-key --role root NAME --threshold 2`, `anode root sign`; see `anode root --help`");
     say("  git init, commit (secrets lie elsewhere), and then");
     say("  anode check");
     say(&format!("  anode code new --org {organisation} --profile {first_profile}"));
@@ -83,11 +84,4 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     }
     print(&shown(dir))?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn read_password(file: &Path) -> Result<Zeroizing<String>> {
-    let text = fs::read_to_string(file).map(Zeroizing::new).with_context(|| format!("reading `{}`", file.display()))?;
-    let password = text.lines().next().unwrap_or_default();
-    ensure!(!password.is_empty(), "the first line of `{}` is empty, and it has to be the password", file.display());
-    Ok(Zeroizing::new(password.to_owned()))
 }

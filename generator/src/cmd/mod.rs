@@ -6,15 +6,18 @@ mod code;
 mod completions;
 mod demo;
 mod init;
+mod key;
 mod progress;
 mod publish;
 mod reach;
 mod refresh;
+mod root;
 mod scan;
 mod slip;
 mod verify;
 
 use std::convert::Infallible;
+use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,8 +25,9 @@ use std::process::ExitCode;
 use anode_bundle::name::SiteId;
 use anode_bundle::{ExitCode as Exit, Refusal};
 use anode_fetch::Failure;
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use clap::{Args, Parser, Subcommand};
+use zeroize::Zeroizing;
 
 use crate::diagnose::{Colour, Faulty};
 use crate::keys::{GivenSecret, KeyRing};
@@ -47,6 +51,12 @@ enum Command {
     /// Make, list, show, check and revoke activation codes
     #[command(subcommand)]
     Code(code::Command),
+    /// Make, list and import keys
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Make the next root and have it signed: new keys, thresholds, policy, dates
+    #[command(subcommand)]
+    Root(Box<root::Command>),
     /// Place a built tree where a web server finds it
     Publish(publish::Options),
     /// Sign a new timestamp for the published tree; run it every night
@@ -101,6 +111,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Check(options) => check::run(&options),
         Command::Build(options) => build::run(&options),
         Command::Code(command) => code::run(&command),
+        Command::Key(command) => key::run(&command),
+        Command::Root(command) => root::run(&command),
         Command::Publish(options) => publish::run(&options),
         Command::Refresh(options) => refresh::run(&options),
         Command::Scan(options) => scan::run(&options),
@@ -179,4 +191,12 @@ fn size(bytes: u64) -> String {
 fn shown(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(&here).unwrap_or(path).display().to_string()
+}
+
+/// The password in the first line of a file.
+fn read_password(file: &Path) -> Result<Zeroizing<String>> {
+    let text = fs::read_to_string(file).map(Zeroizing::new).with_context(|| format!("reading `{}`", file.display()))?;
+    let password = text.lines().next().unwrap_or_default();
+    ensure!(!password.is_empty(), "the first line of `{}` is empty, and it has to be the password", file.display());
+    Ok(Zeroizing::new(password.to_owned()))
 }

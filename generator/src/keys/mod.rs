@@ -1,6 +1,7 @@
 //! Secrets and what they make: signing keys, the seal secret, the root chain. No secret is ever written into the repository or the tree.
 
 mod chain;
+mod making;
 mod proposal;
 mod public;
 mod ring;
@@ -9,6 +10,7 @@ mod signer;
 mod source;
 
 pub use chain::RootChain;
+pub use making::{NewKey, check_free, import, made_for};
 pub use proposal::{Missing, Proposal};
 pub use public::{NamedKey, PublicKeys, key_line, parse_public, public_file};
 pub use ring::{KeyRing, SecretName};

@@ -97,22 +97,29 @@ impl Proposal {
         keys
     }
 
-    /// Whom it waits for, in one line: `root 3 waits for 1 more signature: 1 of root 2's keys …`.
+    /// Whom it waits for, in one line: `root 3 waits for 1 more signature of: …`.
     #[must_use]
     pub fn waits_for(&self, names: &PublicKeys) -> String {
-        let sides: Vec<String> = self
-            .missing()
-            .iter()
-            .map(|side| {
-                let keys: Vec<String> = side.of.iter().map(|key| names.describe(key)).collect();
-                let whose =
-                    if side.root == self.root.version { "its own".to_owned() } else { format!("root {}'s", side.root) };
-                format!("{} of {whose} keys {}", side.count, keys.join(", "))
-            })
-            .collect();
+        let keys = |of: &[ListedKey]| of.iter().map(|key| names.describe(key)).collect::<Vec<_>>().join(", ");
         let fewest = self.fewest();
-        let plural = if fewest == 1 { "" } else { "s" };
-        format!("root {} waits for {fewest} more signature{plural}: {}", self.root.version, sides.join(", and "))
+        let begin = format!(
+            "root {} waits for {fewest} more signature{}",
+            self.root.version,
+            if fewest == 1 { "" } else { "s" }
+        );
+        match self.missing().as_slice() {
+            [] => begin,
+            [side] => format!("{begin} of: {}", keys(&side.of)),
+            [old, own, ..] if (old.count, &old.of) == (own.count, &own.of) => format!("{begin} of: {}", keys(&own.of)),
+            [old, own, ..] => format!(
+                "{begin}: {} of root {}'s keys {}, and {} of its own {}",
+                old.count,
+                old.root,
+                keys(&old.of),
+                own.count,
+                keys(&own.of)
+            ),
+        }
     }
 
     /// Where its body lies, below the folder of keys.
