@@ -30,33 +30,39 @@ pub fn profiles(named: &Named<'_>, problems: &mut Problems) {
             let message = format!("`{}` of the organisation `{owner}` has the id of everybody's profile", profile.id);
             problems.push(Problem::at(&profile.origin, message).help("rename the folder"));
         }
-        let name = &profile.installer;
-        let Some(definition) = named.installers.get(&name.value) else {
-            // A definition of that name that could not be read has been reported already.
-            if !named.tree.has(&format!("installers/{}/manifest.toml", name.value)) {
-                let message = format!("there is no installer `{}`", name.value);
-                let known = named.installers.keys().map(Id::as_str);
-                problems.push(nearest_or_list(Problem::at(&name.origin, message), name.value.as_str(), known));
-            }
-            continue;
-        };
-        for (what, found, known) in [
-            ("version", &profile.version, &definition.versions),
-            ("architecture", &profile.architecture, &definition.architectures),
-        ] {
-            if !known.contains(&found.value) {
-                let message = format!("the installer `{}` has no {what} `{}`", name.value, found.value);
-                problems.push(Problem::at(&found.origin, message).help(format!("it has {}", known.join(", "))));
-            }
+        // A definition of that name that could not be read has been reported already.
+        let unreadable = |name: &Id| named.tree.has(&format!("installers/{name}/manifest.toml"));
+        if named.installers.contains_key(&profile.installer.value) || !unreadable(&profile.installer.value) {
+            self::profile(profile, named.installers, problems);
         }
-        for (variable, setting) in &profile.variables {
-            match definition.variables.get(variable) {
-                Some(declared) => check_type(declared, setting, problems),
-                None => {
-                    let message = format!("the installer `{}` has no variable `{variable}`", name.value);
-                    let known = definition.variables.keys().map(String::as_str);
-                    problems.push(nearest_or_list(Problem::at(&setting.origin, message), variable, known));
-                }
+    }
+}
+
+/// One profile names what exists.
+pub fn profile(profile: &Profile, installers: &BTreeMap<Id, InstallerDefinition>, problems: &mut Problems) {
+    let name = &profile.installer;
+    let Some(definition) = installers.get(&name.value) else {
+        let message = format!("there is no installer `{}`", name.value);
+        let known = installers.keys().map(Id::as_str);
+        problems.push(nearest_or_list(Problem::at(&name.origin, message), name.value.as_str(), known));
+        return;
+    };
+    for (what, found, known) in [
+        ("version", &profile.version, &definition.versions),
+        ("architecture", &profile.architecture, &definition.architectures),
+    ] {
+        if !known.contains(&found.value) {
+            let message = format!("the installer `{}` has no {what} `{}`", name.value, found.value);
+            problems.push(Problem::at(&found.origin, message).help(format!("it has {}", known.join(", "))));
+        }
+    }
+    for (variable, setting) in &profile.variables {
+        match definition.variables.get(variable) {
+            Some(declared) => check_type(declared, setting, problems),
+            None => {
+                let message = format!("the installer `{}` has no variable `{variable}`", name.value);
+                let known = definition.variables.keys().map(String::as_str);
+                problems.push(nearest_or_list(Problem::at(&setting.origin, message), variable, known));
             }
         }
     }

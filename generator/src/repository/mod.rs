@@ -118,6 +118,19 @@ impl Repository {
         secret.find(|profile| kind == CodeKind::Phrase || !profile.hardware_secrets)
     }
 
+    /// Reads the text of a `profile.toml` that is not in the repository (yet), as if it lay in the folder `id`. The problems beside it are warnings.
+    ///
+    /// # Errors
+    /// Every problem of the text.
+    pub fn read_profile(&self, id: &Id, text: String) -> Result<(Profile, Problems), Problems> {
+        let mut problems = Problems::new();
+        let source = Arc::new(Source { path: format!("{id}/profile.toml"), text });
+        let profile = profile::read_profile(&source, id, None, Snippets::new(), &mut problems);
+        let Some(profile) = profile else { return Err(problems) };
+        check::profile(&profile, &self.installers, &mut problems);
+        problems.unless_errors(profile)
+    }
+
     /// The definition that a profile names.
     #[must_use]
     pub fn definition(&self, profile: &Profile) -> Option<&InstallerDefinition> {
