@@ -198,18 +198,19 @@ impl<'a> Client<'a> {
 
     /// Takes every newer root, each exactly one version higher and signed by both sides (step 2).
     fn walk_roots(&mut self) -> Result<(), Refusal> {
-        for taken in 0.. {
+        let mut taken = 0;
+        loop {
             self.sources.follow_policy(&self.trust.root().policy.mirrors);
             let next = self.trust.root().version + 1;
-            let kept = self.state.root(&mut self.trust, next);
-            let brought = if kept { None } else { self.sources.root(&mut self.trust, next) };
-            if !kept && brought.is_none() {
-                break;
+            // What the state keeps was counted in the run in which it was new: a medium may be older than so many roots.
+            if self.state.root(&mut self.trust, next) {
+                continue;
             }
+            let Some((body, step)) = self.sources.root(&mut self.trust, next) else { return Ok(()) };
             if taken == ROOT_STEPS {
                 return Err(Refusal::wrong("root", format!("there are more than {ROOT_STEPS} new roots")));
             }
-            let Some((body, step)) = brought else { continue };
+            taken += 1;
             // A root is kept at once: even an expired one shows the way to its successor.
             if let Err(problem) = self.state.keep_root(&body, &step) {
                 self.sources.warn(problem);
@@ -217,7 +218,6 @@ impl<'a> Client<'a> {
             self.sources.cache_root(&body, &step);
             self.sources.tell(Event::Root { version: step.version });
         }
-        Ok(())
     }
 }
 

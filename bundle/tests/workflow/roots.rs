@@ -238,6 +238,9 @@ fn sixty_four_new_roots_are_taken_in_one_run_and_no_more() {
     publisher.add_root(&keys, |_| ());
     let mut too_many = medium;
     assert_eq!(exit(&too_many.refresh(&mut Network::of(&[&publisher.tree]))), 24);
+    // What was kept is not new any more.
+    too_many.refresh(&mut Network::of(&[&publisher.tree])).unwrap();
+    assert_eq!(root_version(&too_many), 66);
 }
 
 #[test]

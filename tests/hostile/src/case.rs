@@ -394,6 +394,8 @@ pub struct Run {
     pub exit: u8,
     /// Each of these is in the message.
     pub message: Vec<String>,
+    /// None of these is anywhere in what it printed.
+    pub silent_about: Vec<String>,
     /// Each of these is in one warning.
     pub warning: Vec<String>,
     /// Exactly these requests were made, in this order.

@@ -22,6 +22,8 @@ mod host;
 #[cfg(feature = "hosts")]
 mod kept;
 #[cfg(feature = "hosts")]
+pub mod page;
+#[cfg(feature = "hosts")]
 mod run;
 #[cfg(feature = "hosts")]
 mod words;

@@ -113,9 +113,7 @@ impl World {
 
     /// The mirrors of a run, each with the newest bytes of its tree.
     fn serve_newest(&mut self, run: &Run) -> Vec<String> {
-        if self.mirrors.is_empty() {
-            self.mirror("a");
-        }
+        self.mirror("a");
         let names: Vec<String> = run.mirrors.clone().unwrap_or_else(|| self.mirrors.keys().cloned().collect());
         for name in names.iter().filter(|name| *name != NOBODY) {
             self.mirror(name);
@@ -168,6 +166,10 @@ impl World {
         }
         for part in run.message.iter().map(|part| words.fill(part)) {
             verdict.expect(message.contains(&part), || format!("`{part}` is not in the message"));
+        }
+        for text in &run.silent_about {
+            let printed = output.stdout.contains(text) || output.stderr.contains(text);
+            verdict.expect(!printed, || format!("it printed {text:?}"));
         }
         let warnings: Vec<_> = json["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         for part in &run.warning {
