@@ -10,9 +10,10 @@ use crate::case::default_mirror;
 
 /// No host sends more than this: a client that would take it has failed long before.
 const MOST: u64 = 256 << 20;
-/// How an endless answer is sent: in small pieces, so that what lies in the system's buffers does not count for much.
+/// How an endless answer is sent: so slowly that a client on a busy machine has read a piece before the next one goes out. What went out is then what it
+/// took, and not what lies in the system's buffers.
 const PIECE: usize = 4 << 10;
-const PAUSE: Duration = Duration::from_micros(300);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What a mirror does when it is asked for a path. What is not said is honest.
 #[derive(Debug, Clone, Default, Deserialize)]
