@@ -5,6 +5,7 @@
 
 mod address;
 mod connector;
+mod meter;
 mod tls;
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ use ureq::{Agent, Body, Timeout};
 
 pub use address::{Address, BadAddress, PlainHttp};
 use connector::TlsConnector;
+use meter::{Allowance, MeterConnector};
 pub use tls::{BadPem, Credentials};
 
 /// The only thing that a request says about its sender.
@@ -95,6 +97,8 @@ pub struct Https {
     agent: Option<(Moment, Agent)>,
     /// The agent may hold a connection that a server is about to close.
     warm: bool,
+    /// What the server may still say.
+    allowance: Allowance,
     /// How long each mirror was waited for.
     waited: BTreeMap<String, Duration>,
 }
@@ -103,7 +107,7 @@ impl Https {
     /// A transport without connections yet.
     #[must_use]
     pub fn new(settings: Settings) -> Https {
-        Https { settings, agent: None, warm: false, waited: BTreeMap::new() }
+        Https { settings, agent: None, warm: false, allowance: Allowance::default(), waited: BTreeMap::new() }
     }
 
     /// A connection and a resumable session stand for a certificate that was judged at one moment; another moment begins with none of them.
@@ -114,7 +118,8 @@ impl Https {
             return Ok(agent.clone());
         }
         let tls = self.settings.credentials.at(now).map_err(|error| FetchError::Tls(error.to_string()))?;
-        let connector = ().chain(TcpConnector::default()).chain(TlsConnector(tls));
+        let connector =
+            ().chain(TcpConnector::default()).chain(TlsConnector(tls)).chain(MeterConnector(self.allowance.clone()));
         let agent = Agent::with_parts(config(&self.settings.limits), connector, DefaultResolver::default());
         self.agent = Some((now, agent.clone()));
         self.warm = false;
@@ -124,6 +129,7 @@ impl Https {
     /// A server may close a kept connection at the very moment in which it is used again (RFC 9112, section 9.3.1). That says nothing about the
     /// server, so the request is made once more on a new one.
     fn call(&mut self, asked: &Asked<'_>) -> Result<Response<Body>, FetchError> {
+        self.allowance.begin(asked.limit, asked.limits.header);
         let answer = match self.agent_at(asked.now)?.get(asked.url()).call() {
             Err(ureq::Error::Io(error)) if self.warm && is_cut_off(error.kind()) => {
                 self.agent = None;
@@ -322,6 +328,7 @@ impl Asked<'_> {
             ureq::Error::Timeout(_) => {
                 FetchError::TooSlow(format!("{url}: nothing came within {}", seconds(self.limits.idle)))
             }
+            ureq::Error::BodyExceedsLimit(_) => self.too_long(),
             ureq::Error::LargeResponseHeader(..) => FetchError::NotASite(format!(
                 "{url}: the headers of the answer are longer than {} bytes",
                 self.limits.header
