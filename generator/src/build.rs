@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anode_bundle::client::{FetchError, Request, Transport};
 use anode_bundle::document::{Document, RELEASE_LIMIT, Release, ReleaseRef, TIMESTAMP_LIMIT, Timestamp};
 use anode_bundle::name::tree;
+use anode_bundle::seal::SealRoot;
 use anode_bundle::signature;
 use anode_bundle::trust::Trust;
 use anode_bundle::{Moment, Refusal};
@@ -25,26 +26,52 @@ use crate::trusted::{self, TrustedSite};
 /// Where the memory of a repository's builds lies.
 const MEMO: &str = ".anode/memo";
 
-/// What a build is made from.
-pub struct Order<'a> {
+/// What a release is made from: the repository at a moment.
+pub struct Source<'a> {
     /// The repository's folder.
     pub folder: &'a Path,
     /// The repository.
     pub repository: &'a Repository,
     /// Its site.
     pub site: &'a mut TrustedSite,
-    /// Its secrets.
-    pub ring: &'a KeyRing,
     /// What was rendered.
     pub packs: &'a Packs,
-    /// Where the tree goes.
-    pub out: &'a Path,
-    /// Trees that this one may have to be newer than, besides the one at `out`.
-    pub previous: Vec<Previous>,
     /// When.
     pub at: Moment,
     /// Who is told.
     pub progress: &'a dyn Progress,
+}
+
+/// What a tree is built from, and where to.
+pub struct Order<'a> {
+    /// The repository.
+    pub source: Source<'a>,
+    /// Its secrets.
+    pub ring: &'a KeyRing,
+    /// Where the tree goes.
+    pub out: &'a Path,
+    /// Trees that this one may have to be newer than, besides the one at `out`.
+    pub previous: Vec<Previous>,
+}
+
+/// A release that nobody has signed yet, and everything that it refers to.
+pub struct Draft {
+    /// The objects and public files.
+    pub plan: Plan,
+    /// The release.
+    pub release: Release,
+    /// Its bytes.
+    pub body: Vec<u8>,
+    /// The signature of the published release, where that one says the same and is kept byte for byte.
+    pub kept: Option<Vec<u8>>,
+}
+
+impl Draft {
+    /// How a timestamp names it.
+    #[must_use]
+    pub fn reference(&self) -> ReleaseRef {
+        documents::reference(&self.body, self.release.version)
+    }
 }
 
 /// What came out.
@@ -141,6 +168,18 @@ impl Previous {
         let folder = folder.map(Path::to_owned);
         Ok(Some(Previous { timestamp, signed_timestamp, release, signed_release, folder }))
     }
+
+    /// The release, if a key of the newest root signed it.
+    #[must_use]
+    pub fn release(&self) -> Option<&Release> {
+        self.release.current()
+    }
+
+    /// How its timestamp names the release.
+    #[must_use]
+    pub fn reference(&self) -> ReleaseRef {
+        self.timestamp.document.release
+    }
 }
 
 /// Verifies under the newest root, else under the one before it and so on; the refusal is that of the newest.
@@ -158,41 +197,22 @@ fn vouch<D>(
     found.map(|document| Vouched { document, standing: Standing::Superseded }).ok_or(refusal)
 }
 
-/// Builds the tree and puts it in its place.
+/// Compiles the release that follows `trees`. Needs the seal keys, and no key that signs: whoever has the same repository, seal keys, published tree
+/// and moment gets the same bytes.
 ///
 /// # Errors
-/// If a key is missing or wrong, or the disk is full. The tree at `out` is then as it was.
-pub fn build(order: Order<'_>) -> Result<Built> {
-    let seal = trusted::seal_root(order.folder, order.ring)?;
-    let release_key = order.site.signer(order.ring, SecretName::Release)?;
-    let timestamp_key = order.site.signer(order.ring, SecretName::Timestamp)?;
-    let probe = trusted::probe_terms(order.folder)?;
-    let staging = Staging::begin(order.out)?;
-
-    let own = Previous::read(
-        &mut crate::tree::TreeFolder::new(order.out),
-        &order.out.display().to_string(),
-        Some(order.out),
-        order.site,
-    )
-    .with_context(|| {
-        format!("reading the tree that is there; if it can be thrown away, remove `{}`", order.out.display())
-    })?;
-    let mut trees: Vec<Previous> = order.previous;
-    trees.extend(own);
-    let memo_file = order.folder.join(MEMO);
-    let memo = Memo::read(&seal, &memo_file, order.out);
+/// If something can not be sealed, or the moment is earlier than that of an earlier tree.
+pub fn draft(source: &Source<'_>, seal: &SealRoot, memo: &Memo, trees: &[Previous]) -> Result<Draft> {
     let ingredients = Ingredients {
-        repository: order.repository,
-        seal: &seal,
-        memo: &memo,
-        at: order.at,
-        probe: &probe,
-        progress: order.progress,
+        repository: source.repository,
+        seal,
+        memo,
+        at: source.at,
+        probe: &trusted::probe_terms(source.folder)?,
+        progress: source.progress,
     };
-    let plan = plan(&ingredients, order.packs)?;
-
-    let (root, days) = (order.site.root(), order.site.days());
+    let plan = plan(&ingredients, source.packs)?;
+    let (root, days) = (source.site.root(), source.site.days());
     let newest = trees
         .iter()
         .filter(|tree| tree.release.current().is_some())
@@ -201,66 +221,111 @@ pub fn build(order: Order<'_>) -> Result<Built> {
         [tree.release.current().map(|release| release.issued), tree.timestamp.current().map(|current| current.issued)]
     };
     let last_issued = trees.iter().flat_map(issued).flatten().max();
-    if let Some(last) = last_issued.filter(|last| *last > order.at) {
+    if let Some(last) = last_issued.filter(|last| *last > source.at) {
         anyhow::bail!(
             "the build's time {} is earlier than that of the previous tree, {last}; set the clock or give a later `--at`",
-            order.at
+            source.at
         );
     }
     let keepable = newest.filter(|old| {
         let release = &old.release.document;
-        documents::says_the_same(release, &plan.content, root, days) && documents::is_young(release, order.at)
+        documents::says_the_same(release, &plan.content, root, days) && documents::is_young(release, source.at)
     });
-    let (release, signed_release) = match keepable {
-        Some(old) => (old.release.document.clone(), old.signed_release.clone()),
-        None => {
-            let version = trees.iter().map(|tree| tree.release.version()).max().unwrap_or(0) + 1;
-            documents::release(plan.content.clone(), version, root, days, order.at, &release_key)?
-        }
+    if let Some(old) = keepable {
+        let Signed { body, signature } = old.signed_release.clone();
+        return Ok(Draft { plan, release: old.release.document.clone(), body, kept: Some(signature) });
+    }
+    let version = trees.iter().map(|tree| tree.release.version()).max().unwrap_or(0) + 1;
+    let (release, body) = documents::release(plan.content.clone(), version, root, days, source.at)?;
+    Ok(Draft { plan, release, body, kept: None })
+}
+
+/// Builds the tree and puts it in its place.
+///
+/// # Errors
+/// If a key is missing or wrong, or the disk is full. The tree at `out` is then as it was.
+pub fn build(order: Order<'_>) -> Result<Built> {
+    let Order { source, ring, out, previous } = order;
+    let seal = trusted::seal_root(source.folder, ring)?;
+    let release_key = source.site.signer(ring, SecretName::Release)?;
+    let timestamp_key = source.site.signer(ring, SecretName::Timestamp)?;
+    let staging = Staging::begin(out)?;
+
+    let own =
+        Previous::read(&mut crate::tree::TreeFolder::new(out), &out.display().to_string(), Some(out), source.site)
+            .with_context(|| {
+                format!("reading the tree that is there; if it can be thrown away, remove `{}`", out.display())
+            })?;
+    let mut trees = previous;
+    trees.extend(own);
+    let memo_file = source.folder.join(MEMO);
+    let memo = Memo::read(&seal, &memo_file, out);
+    let draft = draft(&source, &seal, &memo, &trees)?;
+    let (reference, version) = (draft.reference(), draft.release.version);
+    let (root, days) = (source.site.root(), source.site.days());
+    let signed_release = match &draft.kept {
+        Some(signature) => Signed { body: draft.body.clone(), signature: signature.clone() },
+        None => documents::sign_release(draft.body.clone(), version, root, &release_key)?,
     };
-    let reference = signed_release.reference(release.version);
-    let last_timestamp = trees.iter().map(|tree| tree.timestamp.version()).max().unwrap_or(0);
-    let current = trees.iter().find(|tree| {
-        tree.timestamp.current().is_some_and(|timestamp| {
-            timestamp.version == last_timestamp
-                && timestamp.release == reference
-                && documents::is_young(timestamp, order.at)
-        })
-    });
-    let (timestamp_version, signed_timestamp) = match current {
-        Some(old) if keepable.is_some() => (last_timestamp, old.signed_timestamp.clone()),
+    let (timestamp_version, signed_timestamp) = match current_timestamp(&trees, reference, source.at) {
+        Some(old) if draft.kept.is_some() => (old.timestamp.version(), old.signed_timestamp.clone()),
         _ => {
-            let version = last_timestamp + 1;
-            (version, documents::timestamp(reference, version, root, days, order.at, &timestamp_key)?)
+            let version = last_timestamp(&trees) + 1;
+            (version, documents::timestamp(reference, version, root, days, source.at, &timestamp_key)?)
         }
     };
 
-    let new_objects = write_objects(&staging, &plan, &trees, order.progress)?;
-    for (path, bytes) in &order.site.chain.files {
-        staging.write(path, bytes)?;
-    }
-    staging.write(&tree::release(release.version), &signed_release.body)?;
-    staging.write(&tree::release_signature(release.version), &signed_release.signature)?;
-    for (path, bytes) in pages::pages(order.site, &release, &plan.public_profiles)? {
-        staging.write(&path, &bytes)?;
-    }
-    for (path, bytes) in &plan.public_files {
-        staging.write(path, bytes)?;
-    }
-    staging.write(LINEAGE, lineage(&trees, order.out, reference).as_bytes())?;
+    let new_objects = write_content(&staging, &source, &draft, &trees)?;
+    staging.write(&tree::release(version), &signed_release.body)?;
+    staging.write(&tree::release_signature(version), &signed_release.signature)?;
+    staging.write(LINEAGE, lineage(&trees, out, reference).as_bytes())?;
     for (path, bytes) in signed_timestamp.timestamp_files() {
         staging.write(path, &bytes)?;
     }
     staging.commit()?;
     memo.write(&memo_file)?;
     Ok(Built {
-        release: release.version,
+        release: version,
         timestamp: timestamp_version,
-        kept: keepable.is_some(),
-        activations: plan.activations,
-        packs: plan.packs,
+        kept: draft.kept.is_some(),
+        activations: draft.plan.activations,
+        packs: draft.plan.packs,
         new_objects,
     })
+}
+
+/// The version that the next timestamp has to be above.
+pub(crate) fn last_timestamp(trees: &[Previous]) -> u64 {
+    trees.iter().map(|tree| tree.timestamp.version()).max().unwrap_or(0)
+}
+
+fn current_timestamp(trees: &[Previous], reference: ReleaseRef, at: Moment) -> Option<&Previous> {
+    let last = last_timestamp(trees);
+    trees.iter().find(|tree| {
+        tree.timestamp.current().is_some_and(|timestamp| {
+            timestamp.version == last && timestamp.release == reference && documents::is_young(timestamp, at)
+        })
+    })
+}
+
+/// Writes everything but the signed documents of this release: objects, the root chain, pages, public files.
+pub(crate) fn write_content(
+    staging: &Staging,
+    source: &Source<'_>,
+    draft: &Draft,
+    trees: &[Previous],
+) -> Result<usize> {
+    let new_objects = write_objects(staging, &draft.plan, trees, source.progress)?;
+    for (path, bytes) in &source.site.chain.files {
+        staging.write(path, bytes)?;
+    }
+    for (path, bytes) in pages::pages(source.site, &draft.release, &draft.plan.public_profiles)? {
+        staging.write(&path, &bytes)?;
+    }
+    for (path, bytes) in &draft.plan.public_files {
+        staging.write(path, bytes)?;
+    }
+    Ok(new_objects)
 }
 
 /// New objects are written; those of earlier trees stay, because a client may be between two of their files.
@@ -295,7 +360,7 @@ fn write_objects(staging: &Staging, plan: &Plan, trees: &[Previous], progress: &
 }
 
 /// The releases that this one was built on, and itself.
-fn lineage(trees: &[Previous], out: &Path, newest: ReleaseRef) -> String {
+pub(crate) fn lineage(trees: &[Previous], out: &Path, newest: ReleaseRef) -> String {
     let older = fs::read_to_string(out.join(LINEAGE)).unwrap_or_default();
     let mut lines: Vec<String> = older.lines().map(str::to_owned).collect();
     let known = trees.iter().map(|tree| {

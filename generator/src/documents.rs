@@ -52,8 +52,14 @@ impl Signed {
     /// How a release is named by a timestamp.
     #[must_use]
     pub fn reference(&self, version: u64) -> ReleaseRef {
-        ReleaseRef { version, length: self.body.len() as u64, sha256: Sha256::of(&self.body) }
+        reference(&self.body, version)
     }
+}
+
+/// How a release with this body is named by a timestamp.
+#[must_use]
+pub fn reference(body: &[u8], version: u64) -> ReleaseRef {
+    ReleaseRef { version, length: body.len() as u64, sha256: Sha256::of(body) }
 }
 
 /// The keys of a new site.
@@ -144,7 +150,7 @@ pub struct Days {
     pub offline: u64,
 }
 
-/// Makes and signs a release.
+/// Makes a release; it still has to be signed.
 ///
 /// # Errors
 /// If it would be larger than the medium reads, or break a rule that the medium checks.
@@ -154,8 +160,7 @@ pub fn release(
     root: &Root,
     days: Days,
     at: Moment,
-    signer: &Signer,
-) -> Result<(Release, Signed)> {
+) -> Result<(Release, Vec<u8>)> {
     let release = Release {
         format: 1,
         kind: Release::KIND.to_owned(),
@@ -171,8 +176,16 @@ pub fn release(
         critical: Vec::new(),
     };
     let body = body(&release, RELEASE_LIMIT)?;
+    Ok((release, body))
+}
+
+/// Signs a release.
+///
+/// # Errors
+/// If the key is not one that the root lists for releases.
+pub fn sign_release(body: Vec<u8>, version: u64, root: &Root, signer: &Signer) -> Result<Signed> {
     let signature = sign::<Release>(&body, version, root, &root.roles.release, signer)?;
-    Ok((release, Signed { body, signature }))
+    Ok(Signed { body, signature })
 }
 
 /// Makes and signs a timestamp.

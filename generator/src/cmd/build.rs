@@ -10,15 +10,16 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use super::progress::Bars;
-use super::reach::{DEFAULT_TREE, https, is_address, tree_folder};
+use super::reach::{DEFAULT_PROPOSAL, DEFAULT_TREE, https, is_address, tree_folder};
 use super::{Place, colour, print, say, shown};
-use crate::build::{Built, Order, Previous, build};
+use crate::build::{Built, Order, Previous, Source, build};
 use crate::clock;
 use crate::diagnose::{Faulty, Problems};
 use crate::keys::KeyRing;
-use crate::plan::render_packs;
+use crate::plan::{Packs, render_packs};
+use crate::repository::Repository;
 use crate::trusted::TrustedSite;
-use crate::{repository, trusted, validate};
+use crate::{repository, strict, trusted, validate};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -30,6 +31,9 @@ pub(super) struct Options {
     /// A tree that the new one must be newer than, where the output folder does not have it
     #[arg(long, value_name = "DIR|URL")]
     previous: Option<String>,
+    /// Strict mode: make a proposal that a maintainer signs with `anode release sign`; needs the seal secret and no key [default of --out: .anode/proposal]
+    #[arg(long)]
+    propose: bool,
     /// Trust these certificate authorities only, for the address of `--previous` (PEM)
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -39,6 +43,9 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
+    if options.propose {
+        return propose(options);
+    }
     let begun = Instant::now();
     let folder = &options.place.repository;
     let at = clock::build_time(options.at)?;
@@ -67,6 +74,38 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A repository that was loaded, rendered and found in order.
+pub(super) struct Prepared {
+    folder: PathBuf,
+    pub repository: Repository,
+    pub site: TrustedSite,
+    packs: Packs,
+    progress: Bars,
+    /// What somebody should look at, and what does not stop a build.
+    pub warnings: Problems,
+}
+
+impl Prepared {
+    pub fn load(folder: &Path) -> Result<Prepared> {
+        let (repository, mut warnings) = repository::load(folder).map_err(Faulty)?;
+        let site = TrustedSite::with_config(folder, repository.site.clone())?;
+        let progress = Bars::new();
+        warnings.append(trusted::check_policy(&site, folder, &repository));
+        let (packs, found) = render_packs(&repository, &progress).map_err(Faulty)?;
+        warnings.append(found);
+        warnings.append(validate::check_rendered(&repository, packs.rendered.values()));
+        if warnings.has_errors() {
+            return Err(Faulty(warnings).into());
+        }
+        Ok(Prepared { folder: folder.to_owned(), repository, site, packs, progress, warnings })
+    }
+
+    pub fn source(&mut self, at: Moment) -> Source<'_> {
+        let Prepared { folder, repository, site, packs, progress, .. } = self;
+        Source { folder, repository, site, packs, at, progress }
+    }
+}
+
 /// Builds a repository. What somebody should look at, and what does not stop the build, is handed back.
 pub(super) fn compile(
     folder: &Path,
@@ -75,33 +114,42 @@ pub(super) fn compile(
     at: Moment,
     previous: impl FnOnce(&mut TrustedSite) -> Result<Option<Previous>>,
 ) -> Result<(Built, Problems)> {
-    let (repository, mut warnings) = repository::load(folder).map_err(Faulty)?;
-    let mut site = TrustedSite::with_config(folder, repository.site.clone())?;
-    let ring = ring(&repository.site.id)?;
-    let progress = Bars::new();
-    warnings.append(trusted::check_policy(&site, folder, &repository));
-    let (packs, found) = render_packs(&repository, &progress).map_err(Faulty)?;
-    warnings.append(found);
-    warnings.append(validate::check_rendered(&repository, packs.rendered.values()));
-    if warnings.has_errors() {
-        return Err(Faulty(warnings).into());
-    }
-    let previous = previous(&mut site)?.into_iter().collect();
-    let order = Order {
-        folder,
-        repository: &repository,
-        site: &mut site,
-        ring: &ring,
-        packs: &packs,
-        out,
-        previous,
-        at,
-        progress: &progress,
-    };
-    Ok((build(order)?, warnings))
+    let mut prepared = Prepared::load(folder)?;
+    let ring = ring(prepared.site.id())?;
+    let previous = previous(&mut prepared.site)?.into_iter().collect();
+    let built = build(Order { source: prepared.source(at), ring: &ring, out, previous })?;
+    Ok((built, prepared.warnings))
 }
 
-fn previous_tree(previous: &str, ca: Option<&Path>, site: &mut TrustedSite) -> Result<Option<Previous>> {
+/// `anode build --propose`: everything but what has to be signed.
+fn propose(options: &Options) -> Result<ExitCode> {
+    let folder = &options.place.repository;
+    let commit = strict::head(folder)?;
+    let mut prepared = Prepared::load(folder)?;
+    let ring = options.place.ring(prepared.site.id())?;
+    let out = options.out.clone().unwrap_or_else(|| folder.join(DEFAULT_PROPOSAL));
+    let previous = match &options.previous {
+        Some(previous) => previous_tree(previous, options.ca.as_deref(), &mut prepared.site)?,
+        None => None,
+    };
+    let at = clock::build_time(options.at)?;
+    let order = Order { source: prepared.source(at), ring: &ring, out: &out, previous: previous.into_iter().collect() };
+    let (proposal, draft) = strict::propose(order, commit)?;
+    if !prepared.warnings.is_empty() {
+        say(prepared.warnings.render(colour()).trim_end());
+    }
+    say(&format!("proposed    release {} of commit {}", proposal.release.version, proposal.commit));
+    say(&format!("objects     {} activations, {} packs", draft.plan.activations, draft.plan.packs));
+    if draft.kept.is_some() {
+        say("signature   the published release says the same; there is nothing to sign");
+    } else {
+        say(&format!("next        a maintainer, in a clean checkout: anode release sign --proposal {}", shown(&out)));
+    }
+    print(&shown(&out))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn previous_tree(previous: &str, ca: Option<&Path>, site: &mut TrustedSite) -> Result<Option<Previous>> {
     if is_address(previous) {
         let mut transport = https(previous, ca)?;
         return Previous::read(&mut transport, previous.trim_end_matches('/'), None, site);

@@ -11,6 +11,7 @@ mod progress;
 mod publish;
 mod reach;
 mod refresh;
+mod release;
 mod root;
 mod scan;
 mod slip;
@@ -61,6 +62,9 @@ enum Command {
     Publish(publish::Options),
     /// Sign a new timestamp for the published tree; run it every night
     Refresh(refresh::Options),
+    /// Strict mode: check, sign and finish a release that CI proposes
+    #[command(subcommand)]
+    Release(release::Command),
     /// Look for the site's secrets in a tree, a log, or anything else
     Scan(scan::Options),
     /// Audit a whole tree: every signature, object and lifetime
@@ -115,6 +119,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Root(command) => root::run(&command),
         Command::Publish(options) => publish::run(&options),
         Command::Refresh(options) => refresh::run(&options),
+        Command::Release(command) => release::run(&command),
         Command::Scan(options) => scan::run(&options),
         Command::Verify(options) => verify::run(&options),
         Command::Demo(options) => demo::run(&options),

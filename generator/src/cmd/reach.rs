@@ -12,6 +12,8 @@ use crate::tree::TreeFolder;
 
 /// Where a built tree lies unless told otherwise, in the repository.
 pub(super) const DEFAULT_TREE: &str = ".anode/tree";
+/// Where a proposal lies.
+pub(super) const DEFAULT_PROPOSAL: &str = ".anode/proposal";
 
 /// Is this an address, and not a folder?
 pub(super) fn is_address(tree: &str) -> bool {

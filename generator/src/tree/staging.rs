@@ -8,6 +8,8 @@ use anode_bundle::name::tree::TIMESTAMP;
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fs::{FlockOperation, RenameFlags, flock, renameat_with};
 
+use crate::strict::PROPOSAL;
+
 /// A tree that is being built. Dropped without [`Staging::commit`], it disappears.
 pub struct Staging {
     target: PathBuf,
@@ -31,7 +33,8 @@ impl Staging {
         let parent = target.parent().context("the output needs a folder above it")?.to_owned();
         if let Ok(metadata) = fs::symlink_metadata(&target) {
             ensure!(metadata.is_dir(), "`{}` is not a folder", target.display());
-            let is_tree = target.join(TIMESTAMP).exists() && target.join("objects").is_dir();
+            let is_ours = [TIMESTAMP, PROPOSAL].iter().any(|name| target.join(name).exists());
+            let is_tree = is_ours && target.join("objects").is_dir();
             if !is_tree && fs::read_dir(&target)?.next().is_some() {
                 bail!("`{}` holds something else than a tree; name an empty or new folder", target.display());
             }
