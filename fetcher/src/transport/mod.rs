@@ -333,7 +333,7 @@ impl Asked<'_> {
                 "{url}: the headers of the answer are longer than {} bytes",
                 self.limits.header
             )),
-            ureq::Error::Protocol(_) | ureq::Error::Http(_) => {
+            ureq::Error::Protocol(_) | ureq::Error::Http(_) | ureq::Error::BodyStalled => {
                 FetchError::NotASite(format!("{url}: {host} does not answer with valid HTTP"))
             }
             ureq::Error::Tls(text) => FetchError::Tls(format!("{host}: {text}")),

@@ -13,11 +13,11 @@ use super::super::*;
 use super::server::Server;
 use super::settings;
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
     /// Valid from 2020 to 2040.
-    fn new() -> Authority {
+    pub fn new() -> Authority {
         Authority::named("ours")
     }
 
@@ -29,7 +29,7 @@ impl Authority {
         Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn issue(&self, name: &str, from: i32, to: i32) -> (Vec<CertificateDer<'static>>, KeyPair) {
+    pub fn issue(&self, name: &str, from: i32, to: i32) -> (Vec<CertificateDer<'static>>, KeyPair) {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
         let key = KeyPair::generate().unwrap();
@@ -38,15 +38,18 @@ impl Authority {
     }
 }
 
-fn serve((chain, key): (Vec<CertificateDer<'static>>, KeyPair)) -> Server {
+pub fn config((chain, key): (Vec<CertificateDer<'static>>, KeyPair)) -> ServerConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let config = config.with_no_client_auth().with_single_cert(chain, key).unwrap();
-    Server::tls(config, |_, out| out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+    config.with_no_client_auth().with_single_cert(chain, key).unwrap()
 }
 
-fn believing(authority: &Authority) -> Https {
+fn serve(identity: (Vec<CertificateDer<'static>>, KeyPair)) -> Server {
+    Server::tls(config(identity), |_, out| out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+}
+
+pub fn believing(authority: &Authority) -> Https {
     let credentials = Credentials::new(&[authority.0.pem().into_bytes()], None).unwrap();
     Https::new(Settings { credentials, ..settings() })
 }

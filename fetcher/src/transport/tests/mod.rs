@@ -1,6 +1,7 @@
 //! The transport against servers that misbehave.
 
 mod certificates;
+mod drips;
 mod server;
 
 use std::thread::sleep;
