@@ -26,11 +26,13 @@ pub(super) struct State<'a> {
     pairs: Vec<Pair>,
     timestamp_floor: u64,
     release_floor: u64,
+    /// A root could not be kept, so nothing that may be read only under it is kept either.
+    has_gap: bool,
 }
 
 impl<'a> State<'a> {
     pub fn new(store: Option<&'a mut dyn Store>, shipped: Option<Pair>) -> State<'a> {
-        State { store, shipped, pairs: Vec::new(), timestamp_floor: 0, release_floor: 0 }
+        State { store, shipped, pairs: Vec::new(), timestamp_floor: 0, release_floor: 0, has_gap: false }
     }
 
     /// Takes the next root from the state, if it is there and valid. A broken one counts as absent: the mirrors are asked for it.
@@ -43,10 +45,12 @@ impl<'a> State<'a> {
     /// Signatures first, so that a root that is there is complete.
     pub fn keep_root(&mut self, body: &[u8], step: &RootStep) -> Result<(), String> {
         let Some(store) = self.store.as_mut() else { return Ok(()) };
-        for (key, file) in &step.signatures {
-            store.write(&tree::root_signature(step.version, *key), file)?;
-        }
-        store.write(&tree::root(step.version), body)
+        let mut signatures = step.signatures.iter();
+        let kept = signatures
+            .try_for_each(|(key, file)| store.write(&tree::root_signature(step.version, *key), file))
+            .and_then(|()| store.write(&tree::root(step.version), body));
+        self.has_gap |= kept.is_err();
+        kept
     }
 
     /// Verifies every kept pair under the newest root and computes the floors. What does not verify is dropped.
@@ -96,7 +100,8 @@ impl<'a> State<'a> {
 
     /// Keeps a verified pair under the names of its keys, and drops what keys that the root no longer lists left behind.
     pub fn keep_pair(&mut self, trust: &Trust, timestamp: &[u8], release: &[u8]) -> Result<(), String> {
-        let Some(store) = self.store.as_mut() else { return Ok(()) };
+        // A pair of a newer root would replace the one that can be read without it.
+        let Some(store) = self.store.as_mut().filter(|_| !self.has_gap) else { return Ok(()) };
         let key = |signed: &[u8]| {
             split_signed(signed).and_then(|(file, _)| SignatureFile::parse(file).ok()).map(|file| file.key)
         };

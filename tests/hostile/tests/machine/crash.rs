@@ -1,0 +1,166 @@
+//! Killed, or refused by the disk, at every system call that touches the state. `strace` does it, at exactly the call that is asked for.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anode_tests::{Output, Program, SmallDisk, copy_folder};
+
+use crate::medium::{Files, Medium, is_part_of, kept, release};
+
+const WATCHED: &str = "openat,mkdir,mkdirat,write,fsync,renameat,renameat2,unlinkat";
+
+/// The `number`-th call of `name`.
+#[derive(Debug, Clone)]
+struct Point {
+    name: String,
+    number: usize,
+}
+
+/// A medium with a state of release 1, a mirror with release 2, and every call between them that touches the state.
+struct Scene {
+    medium: Medium,
+    old: PathBuf,
+    old_files: Files,
+    new_files: Files,
+    points: Vec<Point>,
+}
+
+impl Scene {
+    fn new() -> Scene {
+        let mut medium = Medium::new();
+        let old = medium.path("old");
+        assert_eq!(release(&medium.update(&old)), Some(1));
+        medium.publish_more();
+        let new = medium.path("new");
+        copy_folder(&old, &new);
+        let trace = medium.path("trace");
+        let watch = ["-f", "-y", "-s", "0", "-e", &format!("trace={WATCHED}"), "-o"].map(str::to_owned);
+        let output =
+            Program::new("strace").args(&watch).arg(&trace).args(medium.words(&new, &[&medium.host.url])).run();
+        assert_eq!(release(&output), Some(2), "{output}");
+        let points = points(&fs::read_to_string(trace).expect("the trace"), &new);
+        let (old_files, new_files) = (kept(&old), kept(&new));
+        assert!(old_files != new_files && points.len() > 20, "{points:?}");
+        for name in ["openat", "mkdirat", "write", "fsync", "renameat"] {
+            assert!(points.iter().any(|point| point.name == name), "no `{name}` touches the state: {points:?}");
+        }
+        Scene { medium, old, old_files, new_files, points }
+    }
+
+    /// Updates a copy of the old state, with `fault` at `point`.
+    fn run_with(&self, point: &Point, fault: &str) -> (PathBuf, Output) {
+        let state = self.medium.path(&format!("{fault}-{}-{}", point.name, point.number));
+        copy_folder(&self.old, &state);
+        let inject = format!("inject={}:{fault}:when={}", point.name, point.number);
+        let words = ["-f", "-o", "/dev/null", "-e", &format!("trace={WATCHED}"), "-e", &inject].map(str::to_owned);
+        let output =
+            Program::new("strace").args(&words).args(self.medium.words(&state, &[&self.medium.host.url])).run();
+        assert!(!output.stderr.contains("panicked"), "{fault} at {point:?}: {output}");
+        (state, output)
+    }
+
+    /// Old or new in every file, usable without any network, and whole again after the next run.
+    fn check(&self, state: &Path, what: &str) {
+        let torn = kept(state);
+        assert!(is_part_of(&torn, &[&self.old_files, &self.new_files]), "{what}: {:?}", torn.keys());
+        let offline = self.medium.update_offline(state);
+        assert!(matches!(release(&offline), Some(1 | 2)), "{what}: {offline}");
+        let online = self.medium.update(state);
+        assert_eq!(release(&online), Some(2), "{what}: {online}");
+        assert_eq!(kept(state), self.new_files, "{what}");
+    }
+}
+
+/// The calls whose line, with the paths of open files in it, names the state folder.
+fn points(trace: &str, state: &Path) -> Vec<Point> {
+    let mut counts = std::collections::BTreeMap::new();
+    let mut points = Vec::new();
+    for line in trace.lines() {
+        let Some((before, _)) = line.split_once('(') else { continue };
+        let name = before.split_whitespace().last().unwrap_or_default().to_owned();
+        let number: &mut usize = counts.entry(name.clone()).or_default();
+        *number += 1;
+        if line.contains(&*state.to_string_lossy()) {
+            points.push(Point { name, number: *number });
+        }
+    }
+    points
+}
+
+/// Hands the points out to a few threads: each run is short and waits much.
+fn for_each(points: &[Point], check: impl Fn(&Point) + Sync) {
+    std::thread::scope(|scope| {
+        for part in points.chunks(points.len().div_ceil(4)) {
+            let check = &check;
+            scope.spawn(move || part.iter().for_each(check));
+        }
+    });
+}
+
+#[test]
+fn killed_at_any_call_that_touches_the_state_leaves_the_old_or_the_new_one() {
+    let scene = Scene::new();
+    for_each(&scene.points, |point| {
+        let (state, output) = scene.run_with(point, "signal=KILL");
+        assert_eq!(output.exit, None, "{point:?} did not kill it: {output}");
+        scene.check(&state, &format!("killed at {point:?}"));
+    });
+}
+
+#[test]
+fn a_disk_that_refuses_any_call_leaves_the_old_or_the_new_state_and_the_run_goes_on() {
+    let scene = Scene::new();
+    let faults = [("openat", "EACCES"), ("mkdirat", "EROFS"), ("write", "ENOSPC"), ("fsync", "EIO")];
+    let fault = |name: &str| faults.iter().find(|(call, _)| *call == name).map_or("ENOSPC", |(_, fault)| *fault);
+    for_each(&scene.points, |point| {
+        let error = fault(&point.name);
+        let (state, output) = scene.run_with(point, &format!("error={error}"));
+        let what = format!("{error} at {point:?}");
+        // Documents that could not be kept are no reason to refuse documents that verify.
+        assert_eq!(release(&output), Some(2), "{what}: {output}");
+        scene.check(&state, &what);
+    });
+}
+
+#[test]
+fn killed_at_random_moments_leaves_the_old_or_the_new_state() {
+    let scene = Scene::new();
+    for milliseconds in 0..40 {
+        let state = scene.medium.path(&format!("random-{milliseconds}"));
+        copy_folder(&scene.old, &state);
+        let words = scene.medium.words(&state, &[&scene.medium.host.url]);
+        let program = Program::new(&words[0]).args(&words[1..]);
+        let _ = program.killed_after(std::time::Duration::from_micros(milliseconds * 700));
+        scene.check(&state, &format!("killed after {milliseconds} · 0.7 ms"));
+    }
+}
+
+#[test]
+fn a_full_disk_keeps_the_old_state_and_says_so() {
+    let Some(disk) = SmallDisk::new(1) else { return };
+    let scene = Scene::new();
+    let state = disk.path().join("state");
+    copy_folder(&scene.old, &state);
+    disk.fill(0);
+    let output = scene.medium.update(&state);
+    assert_eq!(release(&output), Some(2), "{output}");
+    assert!(output.stdout.contains("no space left") || output.stdout.contains("No space left"), "{output}");
+    assert_eq!(kept(&state), scene.old_files);
+    disk.empty();
+    scene.check(&state, "a disk that was full");
+}
+
+#[test]
+fn a_read_only_disk_keeps_the_old_state_and_says_so() {
+    let Some(disk) = SmallDisk::new(1) else { return };
+    let scene = Scene::new();
+    let state = disk.path().join("state");
+    copy_folder(&scene.old, &state);
+    disk.read_only(true);
+    let output = scene.medium.update(&state);
+    assert_eq!(release(&output), Some(2), "{output}");
+    assert!(output.stdout.to_lowercase().contains("read-only"), "{output}");
+    assert_eq!(kept(&state), scene.old_files);
+    disk.read_only(false);
+    scene.check(&state, "a disk that was read-only");
+}
