@@ -328,7 +328,10 @@ impl Asked<'_> {
             ureq::Error::Timeout(_) => {
                 FetchError::TooSlow(format!("{url}: nothing came within {}", seconds(self.limits.idle)))
             }
-            ureq::Error::BodyExceedsLimit(_) => self.too_long(),
+            ureq::Error::BodyExceedsLimit(_) => FetchError::NotASite(format!(
+                "{url}: {host} sends more than an answer of {} bytes can need",
+                self.limit
+            )),
             ureq::Error::LargeResponseHeader(..) => FetchError::NotASite(format!(
                 "{url}: the headers of the answer are longer than {} bytes",
                 self.limits.header
