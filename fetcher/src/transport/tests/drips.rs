@@ -108,6 +108,24 @@ fn silence_in_the_handshake_ends_with_the_limit_of_connecting() {
     assert!(time < Duration::from_secs(2), "{time:?}");
 }
 
+fn greet(stream: &mut TcpStream, config: Arc<ServerConfig>) -> io::Result<ServerConnection> {
+    let mut tls = ServerConnection::new(config).map_err(io::Error::other)?;
+    while tls.is_handshaking() {
+        tls.complete_io(stream)?;
+    }
+    Ok(tls)
+}
+
+/// The records that carry these bytes.
+fn encrypt(tls: &mut ServerConnection, plain: &[u8]) -> io::Result<Vec<u8>> {
+    tls.writer().write_all(plain)?;
+    let mut records = Vec::new();
+    while tls.wants_write() {
+        tls.write_tls(&mut records)?;
+    }
+    Ok(records)
+}
+
 /// Nothing of a TLS record can be read before all of it is there.
 #[test]
 fn a_tls_record_that_drips_is_too_slow() {
@@ -115,18 +133,9 @@ fn a_tls_record_that_drips_is_too_slow() {
     let (chain, key) = authority.issue("localhost", 2021, 2030);
     let config: Arc<ServerConfig> = Arc::new(certificates::config((chain, key)));
     let port = listen(move |mut stream| {
-        let mut tls = ServerConnection::new(config).map_err(io::Error::other)?;
-        while tls.is_handshaking() {
-            tls.complete_io(&mut stream)?;
-        }
-        let body = [b'x'; 10_000];
-        tls.writer().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n")?;
-        tls.writer().write_all(&body)?;
-        let mut record = Vec::new();
-        while tls.wants_write() {
-            tls.write_tls(&mut record)?;
-        }
-        drip(&mut stream, &record)
+        let mut tls = greet(&mut stream, config)?;
+        let body = [&b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n"[..], &[b'x'; 10_000]].concat();
+        drip(&mut stream, &encrypt(&mut tls, &body)?)
     });
     let mut https = certificates::believing(&authority);
     let (error, time) = timed(&mut https, &format!("https://localhost:{port}"));
@@ -159,5 +168,33 @@ fn an_answer_that_is_cut_at_any_byte_is_an_error() {
             let complete = whole == chunks && cut + 2 >= whole.len();
             assert!(found.is_err() || complete, "cut to {cut}: {found:?}");
         }
+    }
+}
+
+/// Also between two records, where TLS itself would not notice.
+#[test]
+fn a_tls_connection_that_is_cut_at_any_byte_is_an_error() {
+    let authority = certificates::Authority::new();
+    let config: Arc<ServerConfig> = Arc::new(certificates::config(authority.issue("localhost", 2021, 2030)));
+    let mut https = certificates::believing(&authority);
+    let mut cut_to = |cut: usize| {
+        let config = config.clone();
+        let port = listen(move |mut stream| {
+            let mut tls = greet(&mut stream, config)?;
+            let head = encrypt(&mut tls, b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok")?;
+            let records = [head, encrypt(&mut tls, b"ok")?].concat();
+            stream.write_all(&records[..cut.min(records.len())])?;
+            stream.shutdown(std::net::Shutdown::Write)?;
+            // All of the request, so that closing is no reset.
+            stream.read_to_end(&mut Vec::new()).map(drop)
+        });
+        fetch(&mut https, &format!("https://localhost:{port}"), "a", 100)
+    };
+    // A record is 22 bytes longer than what it carries.
+    let length = 22 + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok".len() + 22 + 2;
+    assert_eq!(cut_to(length).unwrap(), b"okok");
+    for cut in 0..length {
+        let found = cut_to(cut);
+        assert!(found.is_err(), "cut to {cut}: {found:?}");
     }
 }

@@ -1,20 +1,11 @@
-//! Killed, or refused by the disk, at every system call that touches the state. `strace` does it, at exactly the call that is asked for.
+//! Killed, or refused by the disk, at every system call that touches the state.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anode_tests::{Output, Program, SmallDisk, copy_folder};
 
 use crate::medium::{Files, Medium, is_part_of, kept, release};
-
-const WATCHED: &str = "openat,mkdir,mkdirat,write,fsync,renameat,renameat2,unlinkat";
-
-/// The `number`-th call of `name`.
-#[derive(Debug, Clone)]
-struct Point {
-    name: String,
-    number: usize,
-}
+use crate::tracer::{Point, for_each, traced, with_fault};
 
 /// A medium with a state of release 1, a mirror with release 2, and every call between them that touches the state.
 struct Scene {
@@ -33,12 +24,8 @@ impl Scene {
         medium.publish_more();
         let new = medium.path("new");
         copy_folder(&old, &new);
-        let trace = medium.path("trace");
-        let watch = ["-f", "-y", "-s", "0", "-e", &format!("trace={WATCHED}"), "-o"].map(str::to_owned);
-        let output =
-            Program::new("strace").args(&watch).arg(&trace).args(medium.words(&new, &[&medium.host.url])).run();
+        let (output, points) = traced(&medium.words(&new, &[&medium.host.url]), &new);
         assert_eq!(release(&output), Some(2), "{output}");
-        let points = points(&fs::read_to_string(trace).expect("the trace"), &new);
         let (old_files, new_files) = (kept(&old), kept(&new));
         assert!(old_files != new_files && points.len() > 20, "{points:?}");
         for name in ["openat", "mkdirat", "write", "fsync", "renameat"] {
@@ -51,11 +38,7 @@ impl Scene {
     fn run_with(&self, point: &Point, fault: &str) -> (PathBuf, Output) {
         let state = self.medium.path(&format!("{fault}-{}-{}", point.name, point.number));
         copy_folder(&self.old, &state);
-        let inject = format!("inject={}:{fault}:when={}", point.name, point.number);
-        let words = ["-f", "-o", "/dev/null", "-e", &format!("trace={WATCHED}"), "-e", &inject].map(str::to_owned);
-        let output =
-            Program::new("strace").args(&words).args(self.medium.words(&state, &[&self.medium.host.url])).run();
-        assert!(!output.stderr.contains("panicked"), "{fault} at {point:?}: {output}");
+        let output = with_fault(&self.medium.words(&state, &[&self.medium.host.url]), point, fault);
         (state, output)
     }
 
@@ -69,32 +52,6 @@ impl Scene {
         assert_eq!(release(&online), Some(2), "{what}: {online}");
         assert_eq!(kept(state), self.new_files, "{what}");
     }
-}
-
-/// The calls whose line, with the paths of open files in it, names the state folder.
-fn points(trace: &str, state: &Path) -> Vec<Point> {
-    let mut counts = std::collections::BTreeMap::new();
-    let mut points = Vec::new();
-    for line in trace.lines() {
-        let Some((before, _)) = line.split_once('(') else { continue };
-        let name = before.split_whitespace().last().unwrap_or_default().to_owned();
-        let number: &mut usize = counts.entry(name.clone()).or_default();
-        *number += 1;
-        if line.contains(&*state.to_string_lossy()) {
-            points.push(Point { name, number: *number });
-        }
-    }
-    points
-}
-
-/// Hands the points out to a few threads: each run is short and waits much.
-fn for_each(points: &[Point], check: impl Fn(&Point) + Sync) {
-    std::thread::scope(|scope| {
-        for part in points.chunks(points.len().div_ceil(4)) {
-            let check = &check;
-            scope.spawn(move || part.iter().for_each(check));
-        }
-    });
 }
 
 #[test]

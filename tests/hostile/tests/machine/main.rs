@@ -3,7 +3,10 @@
 //!
 //! These are no data: each is a loop over everything that can go wrong at one place. The real binary runs; nothing of it is linked.
 
+mod churn;
 mod crash;
 mod cuts;
 mod folders;
+mod hand_over;
 mod medium;
+mod tracer;

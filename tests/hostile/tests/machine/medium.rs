@@ -84,7 +84,7 @@ impl Medium {
 /// What lies in a state folder, without what a killed run was about to write.
 pub fn kept(state: &Path) -> Files {
     let all = if state.is_dir() { files(state) } else { Files::new() };
-    all.into_iter().filter(|(name, _)| !name.contains("/.new-")).collect()
+    all.into_iter().filter(|(name, _)| !format!("/{name}").contains("/.new-")).collect()
 }
 
 /// Every file has the bytes that one of these folders has.
