@@ -52,20 +52,26 @@ fn brings_a_body_of_exactly_the_limit_and_none_that_is_longer() {
     assert!(matches!(answer(chunked, "a", 5), Err(FetchError::TooLong { .. })));
 }
 
-#[test]
-fn an_endless_body_ends_at_the_limit() {
-    let server = Server::plain(|_, out| {
+/// The error of a body in chunks of this size that never ends.
+fn endless(size: usize) -> FetchError {
+    let server = Server::plain(move |_, out| {
         out.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+        let chunk = format!("{size:x}\r\n{}\r\n", "a".repeat(size));
         loop {
-            out.write_all(b"4\r\nabcd\r\n")?;
+            out.write_all(chunk.as_bytes())?;
         }
     });
     let begun = Instant::now();
-    assert!(matches!(
-        fetch(&mut Https::new(settings()), &server.base(), "a", 100_000),
-        Err(FetchError::TooLong { .. })
-    ));
+    let error = fetch(&mut Https::new(settings()), &server.base(), "a", 100_000).unwrap_err();
     assert!(begun.elapsed() < Duration::from_secs(1));
+    error
+}
+
+#[test]
+fn an_endless_body_ends_at_the_limit_and_one_of_crumbs_before() {
+    assert!(matches!(endless(4096), FetchError::TooLong { .. }));
+    let error = endless(4);
+    assert!(matches!(&error, FetchError::NotASite(text) if text.contains("sends more than")), "{error}");
 }
 
 #[test]
