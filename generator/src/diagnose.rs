@@ -158,13 +158,11 @@ impl Problem {
         };
         let message = printable(&self.message);
         let title = level.primary_title(message.as_str());
+        let text = self.source.as_ref().map(|source| printable_in_place(&source.text)).unwrap_or_default();
         let mut report = match (&self.source, &self.span) {
-            (Some(source), Some(span)) => {
+            (Some(_), Some(span)) => {
                 let annotation = AnnotationKind::Primary.span(span.clone()).label(printable(&self.label));
-                vec![
-                    title
-                        .element(Snippet::source(source.text.as_str()).path(self.file.as_str()).annotation(annotation)),
-                ]
+                vec![title.element(Snippet::source(text.as_str()).path(self.file.as_str()).annotation(annotation))]
             }
             _ => vec![title.element(annotate_snippets::Origin::path(self.file.as_str()))],
         };
@@ -386,6 +384,26 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if c == '\n' || anode_bundle::display::is_printable(c) { c } else { '\u{FFFD}' }).collect()
 }
 
+/// The same for a file that is shown: every character is replaced by as many bytes, so that places in it stay where they are.
+fn printable_in_place(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let is_layout = matches!(c, '\n' | '\t') || c == '\r' && rest.peek() == Some(&'\n');
+        if is_layout || anode_bundle::display::is_printable(c) {
+            shown.push(c);
+            continue;
+        }
+        shown.push_str(match c.len_utf8() {
+            1 => "?",
+            2 => "\u{B7}",
+            3 => "\u{FFFD}",
+            _ => "\u{FFFD}?",
+        });
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -445,6 +463,17 @@ mod tests {
         assert_eq!(nearest("hostnme", ["hostname", "username"]), Some("hostname"));
         assert_eq!(nearest("colour", ["hostname", "username"]), None);
         assert_eq!(nearest("x", ["y"]), None);
+    }
+
+    #[test]
+    fn a_hostile_line_is_shown_without_what_can_not_be_seen_and_with_the_caret_in_its_place() {
+        let text = "a = \"\u{1b}\u{9b}31m\u{e000}\u{e0001}\r\" # here\r\n";
+        let source = Arc::new(Source { path: "p.toml".into(), text: text.into() });
+        let at = text.find("here").unwrap();
+        let shown = Problem::error("p.toml", "wrong").in_source(&source, at..at + 4).render(Colour::Never);
+        let lines: Vec<_> = shown.lines().collect();
+        assert_eq!(lines[3], "1 | a = \"?\u{B7}31m\u{FFFD}\u{FFFD}??\" # here");
+        assert_eq!(lines[4].find('^'), lines[3].chars().position(|c| c == 'h'));
     }
 
     #[test]

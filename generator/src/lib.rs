@@ -22,7 +22,6 @@ pub mod publish;
 pub mod render;
 pub mod repository;
 pub mod roots;
-pub mod status;
 pub mod strict;
 pub mod tree;
 pub mod trusted;
