@@ -437,3 +437,27 @@ impl MapRoot {
         self.start().map(|_| ())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{seal, signature};
+
+    #[test]
+    fn what_is_read_of_each_file_is_limited_as_the_format_says() {
+        let limits = [ROOT_LIMIT, signature::LIMIT, TIMESTAMP_BODY_LIMIT, TIMESTAMP_LIMIT, RELEASE_LIMIT];
+        assert_eq!(limits, [65_536, 1_024, 4_096, 5_120, 8_192]);
+        assert_eq!([index::NODE_LIMIT, seal::ACTIVATION_LIMIT, seal::PACK_LIMIT], [8_712, 65_536, 16_777_216]);
+    }
+
+    #[test]
+    fn a_root_node_lies_in_the_release_up_to_its_limit_and_beside_it_above() {
+        for (length, inlined) in [(0, true), (index::INLINE_LIMIT, true), (index::INLINE_LIMIT + 1, false)] {
+            let map = MapRoot::new(1, &vec![0; length]);
+            assert_eq!(matches!(map.start(), Ok(MapStart::Inline(_))), inlined, "{length}");
+            assert_eq!(matches!(map.start(), Ok(MapStart::Object(_))), !inlined, "{length}");
+        }
+        let long = MapRoot { count: 1, node: Some(Base64::encode_string(&[0; index::INLINE_LIMIT + 1])), sha256: None };
+        assert!(long.start().is_err());
+    }
+}

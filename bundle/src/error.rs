@@ -169,38 +169,37 @@ impl Refusal {
     /// What the person who sees this can do now.
     #[must_use]
     pub fn remedy(&self) -> &'static str {
-        match self.exit() {
-            ExitCode::CodeMalformed => "compare it with the slip and type it again; nothing was sent",
-            ExitCode::CodeUnknown => {
+        match self {
+            Self::CodeMalformed(_) => "compare it with the slip and type it again; nothing was sent",
+            Self::CodeUnknown => {
                 "check that the slip belongs to this site, or ask the person who gave it to you for a new code"
             }
-            ExitCode::CodeNotValid => "ask the person who gave you the code for a new one",
-            ExitCode::HardwareMismatch => "use the machine that the code was made for, or ask for a code for this one",
-            ExitCode::ProfileUnknown => "choose one of the profiles that are offered",
-            ExitCode::AnswerInvalid => "give an answer of the form that is described",
-            ExitCode::SignatureInvalid => {
+            Self::CodeNotValid(_) => "ask the person who gave you the code for a new one",
+            Self::HardwareMismatch => "use the machine that the code was made for, or ask for a code for this one",
+            Self::ProfileUnknown { .. } => "choose one of the profiles that are offered",
+            Self::AnswerInvalid { .. } => "give an answer of the form that is described",
+            Self::SignatureInvalid { .. } | Self::BelowThreshold { .. } => {
                 "do not go on: somebody changed the tree, or the publisher signed with a wrong key; tell the operator"
             }
-            ExitCode::MetadataExpired => {
+            Self::Expired { .. } => {
                 "set this machine's clock if it is wrong; otherwise the operator has to run `anode refresh` or publish again"
             }
-            ExitCode::Rollback => {
+            Self::Rollback { .. } => {
                 "the mirror is behind or somebody replays an old tree; try another mirror or tell the operator"
             }
-            ExitCode::Integrity => "try again or use another mirror; if it stays, the operator has to publish again",
-            ExitCode::WrongDocument => "check the address: it serves another site or something that is not one",
-            ExitCode::UnsealFailed => {
+            Self::Integrity { .. } => "try again or use another mirror; if it stays, the operator has to publish again",
+            Self::WrongDocument { .. } => "check the address: it serves another site or something that is not one",
+            Self::UnsealFailed { .. } => {
                 "tell the operator: the published tree is faulty (`anode verify` names the object)"
             }
-            ExitCode::Clock => "set the clock in the firmware setup",
-            ExitCode::TooNew => "make a new medium with the current version",
-            ExitCode::Unreachable => "check cable, network and address, then try again",
-            ExitCode::Tls => {
+            Self::Clock { .. } => "set the clock in the firmware setup",
+            Self::TooNew { .. } => "make a new medium with the current version",
+            Self::Unreachable(_) => "check cable, network and address, then try again",
+            Self::Tls(_) => {
                 "check this machine's clock and the server's certificate; a private CA is given with `--ca`"
             }
-            ExitCode::TooSlow => "try again on a better connection or from a nearer mirror",
-            ExitCode::NotASite => "check the address; if this network shows a log-in page, log in first",
-            _ => "",
+            Self::TooSlow(_) => "try again on a better connection or from a nearer mirror",
+            Self::NotASite(_) => "check the address; if this network shows a log-in page, log in first",
         }
     }
 
@@ -230,5 +229,40 @@ impl Refusal {
 
     pub(crate) fn unlisted_key(document: &str, key: KeyId) -> Refusal {
         Refusal::signature(document, format!("signed by key {key}, which the root does not list for this role"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_exit_code_comes_with_a_remedy_of_its_own() {
+        let text = || "it".to_owned();
+        let (moment, what) = (Moment::parse("2026-11-21T09:00:00Z").unwrap(), text());
+        let refusals = [
+            Refusal::CodeMalformed(crate::code::BadCode::ForeignLength { found: 3 }),
+            Refusal::CodeUnknown,
+            Refusal::CodeNotValid(text()),
+            Refusal::HardwareMismatch,
+            Refusal::ProfileUnknown { wanted: text(), offered: Vec::new() },
+            Refusal::AnswerInvalid { prompt: text(), problem: text() },
+            Refusal::signature(&what, text()),
+            Refusal::Expired { document: text(), expires: moment, rtc: moment, newest: moment },
+            Refusal::Rollback { document: text(), found: 1, floor: 2 },
+            Refusal::length(&what, 1, 2),
+            Refusal::wrong(&what, text()),
+            Refusal::unseal(&what, text()),
+            Refusal::Clock { rtc: moment, build: moment },
+            Refusal::too_new(&what, text()),
+            Refusal::Unreachable(text()),
+            Refusal::Tls(text()),
+            Refusal::TooSlow(text()),
+            Refusal::NotASite(text()),
+        ];
+        let remedies: std::collections::BTreeSet<_> = refusals.iter().map(Refusal::remedy).collect();
+        let exits: std::collections::BTreeSet<_> = refusals.iter().map(|refusal| refusal.exit().number()).collect();
+        assert_eq!((remedies.len(), exits.len()), (refusals.len(), refusals.len()));
+        assert!(remedies.iter().all(|remedy| remedy.split(' ').count() > 3), "{remedies:?}");
     }
 }

@@ -225,6 +225,7 @@ def root(base):
         yield f"0-policy-{name}-life-at-its-ceiling", changed(base, f"policy.lifetimes.{name}", most)
         yield f"24-policy-{name}-life-above-its-ceiling", changed(base, f"policy.lifetimes.{name}", most + 1)
     yield "0-never-offline", changed(base, "policy.offline_max", 0)
+    yield "0-offline-at-its-ceiling", changed(base, "policy.offline_max", 400)
     yield "24-offline-above-its-ceiling", changed(base, "policy.offline_max", 401)
 
 

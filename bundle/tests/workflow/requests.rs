@@ -23,6 +23,20 @@ fn a_fresh_run_asks_in_the_order_of_the_specification() {
 }
 
 #[test]
+fn what_is_trusted_can_be_asked_for_after_it_was_refreshed_and_not_before() {
+    let publisher = Publisher::new();
+    let mut network = Network::of(&[&publisher.tree]);
+    Medium::new(&publisher, &["a"])
+        .run(&mut network, |client| {
+            assert!(client.snapshot().is_none());
+            client.refresh()?;
+            assert_eq!(client.snapshot().map(|snapshot| snapshot.release.version), Some(1));
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
 fn no_request_carries_the_locator() {
     let publisher = Publisher::new();
     let locator = publisher.activation(CODE)["locator"].as_str().unwrap().to_owned();
