@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anode_tests::{Output, Program, SmallDisk, copy_folder};
 
-use crate::medium::{Files, Medium, is_part_of, kept, release};
+use crate::medium::{Files, Medium, assert_same, is_part_of, kept, release};
 use crate::tracer::{Point, for_each, traced, with_fault};
 
 /// A medium with a state of release 1, a mirror with release 2, and every call between them that touches the state.
@@ -18,10 +18,14 @@ struct Scene {
 
 impl Scene {
     fn new() -> Scene {
+        Scene::with(Medium::publish_more)
+    }
+
+    fn with(news: impl FnOnce(&mut Medium)) -> Scene {
         let mut medium = Medium::new();
         let old = medium.path("old");
         assert_eq!(release(&medium.update(&old)), Some(1));
-        medium.publish_more();
+        news(&mut medium);
         let new = medium.path("new");
         copy_folder(&old, &new);
         let (output, points) = traced(&medium.words(&new, &[&medium.host.url]), &new);
@@ -50,7 +54,7 @@ impl Scene {
         assert!(matches!(release(&offline), Some(1 | 2)), "{what}: {offline}");
         let online = self.medium.update(state);
         assert_eq!(release(&online), Some(2), "{what}: {online}");
-        assert_eq!(kept(state), self.new_files, "{what}");
+        assert_same(&kept(state), &self.new_files, what);
     }
 }
 
@@ -61,6 +65,31 @@ fn killed_at_any_call_that_touches_the_state_leaves_the_old_or_the_new_one() {
         let (state, output) = scene.run_with(point, "signal=KILL");
         assert_eq!(output.exit, None, "{point:?} did not kill it: {output}");
         scene.check(&state, &format!("killed at {point:?}"));
+    });
+}
+
+/// Documents of a key that the newest root no longer lists can not be read any more, and are removed. Between the two there is no tree without a mirror.
+#[test]
+fn killed_while_a_rotated_key_takes_its_documents_along_is_whole_again_with_a_mirror() {
+    let scene = Scene::with(|medium| {
+        medium.publisher.rotate("timestamp");
+        medium.publisher.publish();
+        medium.host.serve(medium.publisher.tree.clone());
+    });
+    assert!(scene.points.iter().any(|point| point.name == "unlinkat"), "nothing is removed: {:?}", scene.points);
+    assert_eq!(scene.new_files.keys().filter(|name| name.starts_with("current/")).count(), 1);
+    for_each(&scene.points, |point| {
+        let (state, output) = scene.run_with(point, "signal=KILL");
+        assert_eq!(output.exit, None, "{point:?} did not kill it: {output}");
+        let torn = kept(&state);
+        assert!(is_part_of(&torn, &[&scene.old_files, &scene.new_files]), "{point:?}: {:?}", torn.keys());
+        let offline = scene.medium.update_offline(&state);
+        assert!(matches!(offline.exit, Some(0 | 30)), "{point:?}: {offline}");
+        assert_eq!(release(&scene.medium.update(&state)), Some(2), "{point:?}");
+        // What the old key signed verifies no more; it goes with the next pair that is kept.
+        let whole = kept(&state);
+        let complete = scene.new_files.iter().all(|(name, bytes)| whole.get(name) == Some(bytes));
+        assert!(complete && is_part_of(&whole, &[&scene.old_files, &scene.new_files]), "{point:?}: {:?}", whole.keys());
     });
 }
 
@@ -102,7 +131,7 @@ fn a_full_disk_keeps_the_old_state_and_says_so() {
     let output = scene.medium.update(&state);
     assert_eq!(release(&output), Some(2), "{output}");
     assert!(output.stdout.contains("no space left") || output.stdout.contains("No space left"), "{output}");
-    assert_eq!(kept(&state), scene.old_files);
+    assert_same(&kept(&state), &scene.old_files, "a full disk");
     disk.empty();
     scene.check(&state, "a disk that was full");
 }
@@ -117,7 +146,7 @@ fn a_read_only_disk_keeps_the_old_state_and_says_so() {
     let output = scene.medium.update(&state);
     assert_eq!(release(&output), Some(2), "{output}");
     assert!(output.stdout.to_lowercase().contains("read-only"), "{output}");
-    assert_eq!(kept(&state), scene.old_files);
+    assert_same(&kept(&state), &scene.old_files, "a read-only disk");
     disk.read_only(false);
     scene.check(&state, "a disk that was read-only");
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anode_hostile::{Answer, Host, Log, Publisher, Signer};
-use anode_tests::{Output, Program, binary, files};
+use anode_tests::{Output, Program, binary, differing, files};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -90,6 +90,12 @@ pub fn kept(state: &Path) -> Files {
 /// Every file has the bytes that one of these folders has.
 pub fn is_part_of(found: &Files, whole: &[&Files]) -> bool {
     found.iter().all(|(name, bytes)| whole.iter().any(|files| files.get(name) == Some(bytes)))
+}
+
+/// Both folders hold the same; if not, the names of what differs are told.
+#[track_caller]
+pub fn assert_same(found: &Files, wanted: &Files, what: &str) {
+    assert!(found == wanted, "{what}: {:?} differ", differing(found, wanted));
 }
 
 /// The release that a run trusts, if it ended well.
