@@ -2,7 +2,6 @@
 
 use super::sources::Origin;
 use crate::document::{Release, Timestamp};
-use crate::error::Refusal;
 use crate::moment::Moment;
 
 /// What happens on the way, for the person at the console.
@@ -60,16 +59,4 @@ pub struct Snapshot {
     pub(super) expired_offline: bool,
     pub(super) origin: Origin,
     pub(super) delivered: bool,
-}
-
-impl Snapshot {
-    /// That an index does not have a code is the last word only where a mirror's unexpired timestamp stands behind it.
-    pub(super) fn unknown_code(&self) -> Refusal {
-        if self.offline {
-            let date = self.timestamp.issued.date();
-            Refusal::Unreachable(format!("the copy of {date} does not know this code, and no mirror answers"))
-        } else {
-            Refusal::CodeUnknown
-        }
-    }
 }

@@ -67,6 +67,22 @@ impl Client<'_> {
         newer
     }
 
+    /// That an index does not have a code is the last word only where a mirror's unexpired timestamp stands behind it, and no newer one is known: a
+    /// mirror that withholds a part of the newest tree can not turn it into "no such code".
+    pub(super) fn unknown_code(&mut self, snapshot: &Snapshot) -> Refusal {
+        let date = snapshot.timestamp.issued.date();
+        if snapshot.offline {
+            Refusal::Unreachable(format!("the copy of {date} does not know this code, and no mirror answers"))
+        } else if snapshot.timestamp.version < self.newest_delivered {
+            let newest = self.newest_delivered;
+            self.sources.worst_with(Refusal::Unreachable(format!(
+                "the tree of {date} does not know this code, and the newer one of timestamp {newest} is incomplete"
+            )))
+        } else {
+            Refusal::CodeUnknown
+        }
+    }
+
     pub(super) fn look_up_pack(&mut self, snapshot: &Snapshot, offer: &Offer) -> Result<Contents, Refusal> {
         let entry = self
             .walk_index(snapshot, &snapshot.release.index.packs, &offer.pack_id.0)?

@@ -66,7 +66,8 @@ pub struct Client<'a> {
     sources: Sources<'a>,
     state: State<'a>,
     candidates: Vec<Candidate>,
-    mirror_delivered: bool,
+    /// The highest version of a valid timestamp that a mirror delivered in this run; 0: none did.
+    newest_delivered: u64,
     /// The highest timestamp that this run committed.
     committed: u64,
     snapshot: Option<Snapshot>,
@@ -92,7 +93,7 @@ impl<'a> Client<'a> {
             sources: Sources::new(setup.mirrors, transport, cache, observer),
             state: State::new(state, floor),
             candidates: Vec::new(),
-            mirror_delivered: false,
+            newest_delivered: 0,
             committed: 0,
             snapshot: None,
         })
@@ -138,8 +139,8 @@ impl<'a> Client<'a> {
     /// Code → locator → index → sealed activation → terms: steps 8 and 9 for the activation.
     ///
     /// # Errors
-    /// [`Refusal::CodeUnknown`] only on the authority of an unexpired timestamp that a mirror delivered; [`Refusal::CodeNotValid`],
-    /// [`Refusal::HardwareMismatch`]; and what [`Client::refresh`] can say.
+    /// [`Refusal::CodeUnknown`] only on the authority of an unexpired timestamp, where a mirror delivered one and none delivered a newer;
+    /// [`Refusal::CodeNotValid`], [`Refusal::HardwareMismatch`]; and what [`Client::refresh`] can say.
     pub fn activate(&mut self, secret: &Secret, machine: Option<&Machine>) -> Result<Activation, Refusal> {
         let mut snapshot = match &self.snapshot {
             Some(snapshot) => snapshot.clone(),
@@ -152,7 +153,7 @@ impl<'a> Client<'a> {
                 Ok(Some(activation)) => break activation,
                 Ok(None) => match self.newer_elsewhere(&snapshot) {
                     Some(newer) => snapshot = newer,
-                    None => return Err(snapshot.unknown_code()),
+                    None => return Err(self.unknown_code(&snapshot)),
                 },
                 Err(refusal) => snapshot = self.fall_back(refusal)?,
             }

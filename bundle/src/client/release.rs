@@ -22,7 +22,8 @@ impl Client<'_> {
         let timestamp = &candidate.timestamp.document;
         self.trust.check_floor(timestamp, self.state.timestamp_floor())?;
         let own = matches!(candidate.origin, Origin::State | Origin::Cache);
-        let may_be_expired = own && !self.mirror_delivered;
+        let nobody_delivered = self.newest_delivered == 0;
+        let may_be_expired = own && nobody_delivered;
         if !may_be_expired {
             self.trust.check_expiry(timestamp)?;
         }
@@ -38,8 +39,7 @@ impl Client<'_> {
             expiry?;
         }
         self.commit(candidate, &files);
-        let offline = !self.mirror_delivered;
-        if offline && self.sources.has_mirrors() {
+        if nobody_delivered && self.sources.has_mirrors() {
             self.sources.tell(Event::Offline { issued: timestamp.issued, until });
         }
         let (release, source) = (files.release, self.sources.name(candidate.origin));
@@ -53,7 +53,7 @@ impl Client<'_> {
             timestamp: timestamp.clone(),
             release,
             source,
-            offline,
+            offline: nobody_delivered,
             expired_offline,
             origin: candidate.origin,
             delivered: candidate.delivered,

@@ -31,7 +31,7 @@ impl Client<'_> {
     /// Asks for timestamps until one is fresh; own copies take part. The highest version wins, never the place.
     pub(super) fn collect_timestamps(&mut self) {
         self.candidates.clear();
-        self.mirror_delivered = false;
+        self.newest_delivered = 0;
         let kept = self.state.timestamps().into_iter().map(|signed| (signed, Origin::State));
         for (signed, origin) in kept.chain(self.sources.cached(tree::TIMESTAMP, TIMESTAMP_LIMIT)) {
             match self.trust.timestamp(&signed) {
@@ -75,7 +75,7 @@ impl Client<'_> {
         match verified {
             Ok(timestamp) => {
                 let age = self.trust.now().since(timestamp.document.issued);
-                self.mirror_delivered = true;
+                self.newest_delivered = self.newest_delivered.max(timestamp.document.version);
                 self.add_candidate(Candidate { timestamp, signed, origin, delivered: true });
                 age < FRESH && !self.trust.clock_is_dead()
             }

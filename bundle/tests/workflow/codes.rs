@@ -4,6 +4,7 @@ use crate::simulator::*;
 use anode_bundle::Refusal;
 use anode_bundle::client::Client;
 use anode_bundle::code::{Machine, Secret};
+use anode_bundle::name::tree;
 use serde_json::{Value, json};
 
 const UUID: &str = "4c4c4544-0042-3510-8054-b4c04f4d4e32";
@@ -52,6 +53,38 @@ fn a_code_that_only_a_newer_mirror_knows_is_found_there() {
     let mut medium = Medium::new(&publisher, &["a", "b"]);
     medium.install(&mut network).unwrap();
     assert_eq!(medium.refresh(&mut network).unwrap().timestamp.version, 2);
+}
+
+#[test]
+fn a_code_is_never_unknown_on_the_word_of_an_older_tree_while_the_newer_one_is_incomplete() {
+    let mut publisher = Publisher::of_site(7);
+    publisher.revoke();
+    let old = publisher.tree.clone();
+    publisher.now = start().plus(HOUR / 2);
+    publisher.publish();
+    for path in [tree::release(2), publisher.index_path()] {
+        for (place, order) in
+            [("another mirror", ["a", "b"]), ("another mirror first", ["b", "a"]), ("state", ["a"; 2])]
+        {
+            for (junk, code) in [(None, 30), (Some(b"junk".to_vec()), 23)] {
+                // `a` has the newer tree, in which the code is, but not all of it; `b` has the older one, in which it is not.
+                let mut network = Network::of(&[&publisher.tree, &old]);
+                let mut medium = Medium::new(&publisher, &order);
+                if place == "state" {
+                    medium.refresh(&mut Network::of(&[&old])).unwrap();
+                    // What the old tree needs is everywhere; only its timestamp is not.
+                    network
+                        .mirror("a")
+                        .tree
+                        .extend(old.clone().into_iter().filter(|(path, _)| path != tree::TIMESTAMP));
+                }
+                network.mirror("a").tree.remove(&path);
+                network.mirror("a").tree.extend(junk.map(|junk| (path.clone(), junk)));
+                let refusal = medium.activate(&mut network, CODE).err().unwrap();
+                assert_eq!(refusal.exit().number(), code, "{path}, {place}: {refusal}");
+            }
+        }
+    }
 }
 
 #[test]
