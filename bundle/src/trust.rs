@@ -1,7 +1,8 @@
 //! The chain of trust: which documents are verified, in which order they are checked, and what time it is (format, sections 2 to 4).
 //!
 //! Every check of a document is made here, in one order: signature → well-formed → format → type, site, version → floor → expiry. Length and hash
-//! were compared before, by the caller who knows which parent named them.
+//! were compared before, by the caller who knows which parent named them. The shipped root alone is parsed before its signatures are checked: it
+//! names their keys.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
-//! Where bytes come from: mirrors in their order, then the cache (format, section 3). A mirror that fails to connect is not asked again in this run;
-//! one that gives wrong bytes loses its turn, not the run.
+//! Where bytes come from (format, section 3): the next root from the mirrors in their order, then the cache, so that the newest is found; what a
+//! verified parent names by its hash from the cache, then the mirrors, because wrong bytes can not pass for it. A mirror that fails to connect or
+//! serves a wrong root is not asked again in this run; one that gives other wrong bytes loses its turn, not the run.
 
 use std::fmt;
 

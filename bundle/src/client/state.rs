@@ -9,6 +9,9 @@ use crate::signature::{self, SignatureFile, split_signed};
 use crate::trust::{RootStep, Trust};
 
 const FOLDER: &str = "current";
+/// More files than this are not read. A root lists at most four keys of each role, so no honest folder has as many; reading what somebody else put
+/// there could only cost memory.
+const PAIRS: usize = 32;
 /// The largest file that holds a timestamp and a release.
 pub const PAIR_LIMIT: u64 = 4 + TIMESTAMP_LIMIT + signature::LIMIT + RELEASE_LIMIT;
 
@@ -59,7 +62,7 @@ impl<'a> State<'a> {
         let mut kept: Vec<(String, Pair)> =
             self.shipped.clone().map(|pair| ("the medium's floor".to_owned(), pair)).into_iter().collect();
         if let Some(store) = self.store.as_mut() {
-            for name in store.list(FOLDER) {
+            for name in store.list(FOLDER).into_iter().take(PAIRS) {
                 let path = format!("{FOLDER}/{name}");
                 kept.extend(
                     store.read(&path, PAIR_LIMIT).and_then(|bytes| Pair::decode(&bytes)).map(|pair| (path, pair)),

@@ -32,16 +32,22 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
 /// [`Refusal::WrongDocument`] if it is not strict JSON with an integer `format`, [`Refusal::TooNew`] for another format or a critical name that is
 /// not in `known`.
 pub fn check_format(bytes: &[u8], what: &str, known: &[&str]) -> Result<(), Refusal> {
+    // One after the other: what `critical` looks like in another format is not ours to say.
     #[derive(serde::Deserialize)]
-    struct Head {
+    struct Format {
         format: u64,
+    }
+    #[derive(serde::Deserialize)]
+    struct Critical {
         #[serde(default)]
         critical: Vec<String>,
     }
-    let head: Head = read(bytes).map_err(|problem| Refusal::wrong(what, problem))?;
-    if head.format != 1 {
-        return Err(Refusal::too_new(what, format!("format {}", head.format)));
+    let wrong = |problem: String| Refusal::wrong(what, problem);
+    let Format { format } = read(bytes).map_err(wrong)?;
+    if format != 1 {
+        return Err(Refusal::too_new(what, format!("format {format}")));
     }
+    let head: Critical = read(bytes).map_err(wrong)?;
     match head.critical.iter().find(|name| !known.contains(&name.as_str())) {
         Some(name) => Err(Refusal::too_new(what, format!("`{}`", crate::display::line(name, 40)))),
         None => Ok(()),
@@ -150,7 +156,25 @@ impl<'de> Visitor<'de> for Strict {
 mod tests {
     use serde::Deserialize;
 
-    use super::{check, read};
+    use super::{check, check_format, read};
+
+    #[test]
+    fn a_document_of_another_format_is_too_new_whatever_else_is_in_it() {
+        let exit = |text: &str| check_format(text.as_bytes(), "it", &["known"]).map_err(|it| it.exit().number());
+        assert_eq!(exit(r#"{"format":1,"critical":["known"]}"#), Ok(()));
+        for (number, text) in [
+            (27, r#"{"format":2}"#),
+            (27, r#"{"format":2,"critical":{"name":[1]}}"#),
+            (27, r#"{"format":0,"critical":"x"}"#),
+            (27, r#"{"format":1,"critical":["known","other"]}"#),
+            (24, r#"{"format":1,"critical":"known"}"#),
+            (24, r#"{"format":1,"critical":null}"#),
+            (24, r#"{"format":"1"}"#),
+            (24, r#"{"critical":[]}"#),
+        ] {
+            assert_eq!(exit(text), Err(number), "{text}");
+        }
+    }
 
     #[derive(Deserialize, Debug, PartialEq)]
     enum Word {

@@ -132,6 +132,22 @@ fn a_damaged_state_stops_nobody() {
 }
 
 #[test]
+fn no_more_files_of_the_state_are_read_than_an_honest_one_can_have() {
+    let mut publisher = Publisher::new();
+    let old = publisher.tree.clone();
+    publisher.stamp();
+    let mut medium = Medium::new(&publisher, &["a"]);
+    medium.refresh(&mut Network::of(&[&publisher.tree])).unwrap();
+    // Whoever can write there can also remove the floor, so that is all that a flood of files can do.
+    for (flood, version) in [(31, 2), (32, 1)] {
+        let mut medium = medium.clone();
+        let files = (0..flood).map(|number| (format!("current/+{number:03}"), vec![0; 100]));
+        medium.state.as_mut().unwrap().files.extend(files);
+        assert_eq!(medium.refresh(&mut Network::of(&[&old])).unwrap().timestamp.version, version, "{flood}");
+    }
+}
+
+#[test]
 fn a_cache_never_decides_the_exit_code() {
     let publisher = Publisher::new();
     let mut foreign = Publisher::of_site(7);
