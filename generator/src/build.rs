@@ -23,8 +23,13 @@ use crate::repository::Repository;
 use crate::tree::{LINEAGE, Staging};
 use crate::trusted::{self, TrustedSite};
 
-/// Where the memory of a repository's builds lies.
 const MEMO: &str = ".anode/memo";
+
+/// Where the memory of a repository's builds lies.
+#[must_use]
+pub fn memo_file(folder: &Path) -> PathBuf {
+    folder.join(MEMO)
+}
 
 /// What a release is made from: the repository at a moment.
 pub struct Source<'a> {
@@ -175,6 +180,12 @@ impl Previous {
         self.release.current()
     }
 
+    /// The timestamp, if a key of the newest root signed it.
+    #[must_use]
+    pub fn timestamp(&self) -> Option<&Timestamp> {
+        self.timestamp.current()
+    }
+
     /// How its timestamp names the release.
     #[must_use]
     pub fn reference(&self) -> ReleaseRef {
@@ -258,7 +269,7 @@ pub fn build(order: Order<'_>) -> Result<Built> {
             })?;
     let mut trees = previous;
     trees.extend(own);
-    let memo_file = source.folder.join(MEMO);
+    let memo_file = memo_file(source.folder);
     let memo = Memo::read(&seal, &memo_file, out);
     let draft = draft(&source, &seal, &memo, &trees)?;
     let (reference, version) = (draft.reference(), draft.release.version);

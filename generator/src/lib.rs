@@ -22,6 +22,7 @@ pub mod publish;
 pub mod render;
 pub mod repository;
 pub mod roots;
+pub mod status;
 pub mod strict;
 pub mod tree;
 pub mod trusted;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anode_bundle::Moment;
 use anode_bundle::document::Root;
 use anode_bundle::name::{Id, SiteId, tree};
 use anode_bundle::seal::SealRoot;
@@ -87,6 +88,17 @@ impl TrustedSite {
         }
     }
 
+    /// What somebody has to do about the root chain, and the file that it is about: the newest root ends soon, or the next one waits.
+    #[must_use]
+    pub fn warnings(&self, now: Moment) -> Vec<(String, String)> {
+        let root = self.root();
+        let end =
+            Expiry::of(root, now).warning().map(|warning| (format!("keys/{}", tree::root(root.version)), warning));
+        let proposal = self.chain.proposal.as_ref();
+        let waits = proposal.map(|proposal| (format!("keys/{}", proposal.path()), proposal.waits_for(&self.keys)));
+        end.into_iter().chain(waits).collect()
+    }
+
     /// How long documents live.
     #[must_use]
     pub fn days(&self) -> Days {
@@ -148,14 +160,11 @@ pub fn check_keys(folder: &Path, repository: &Repository) -> Problems {
 pub fn check_policy(site: &TrustedSite, folder: &Path, repository: &Repository) -> Problems {
     let mut problems = Problems::new();
     let root = site.root();
-    if let Some(warning) = Expiry::of(root, clock::now()).warning() {
-        problems.push(Problem::warning(&format!("keys/{}", tree::root(root.version)), warning));
+    for (path, warning) in site.warnings(clock::now()) {
+        problems.push(Problem::warning(&path, warning));
     }
     for (path, problem) in &site.keys.unreadable {
         problems.push(Problem::warning(path, problem.clone()).help("repair or remove it"));
-    }
-    if let Some(proposal) = &site.chain.proposal {
-        problems.push(Problem::warning(&format!("keys/{}", proposal.path()), proposal.waits_for(&site.keys)));
     }
     let (policy, wanted) = (&root.policy, &repository.site.codes);
     let differs =

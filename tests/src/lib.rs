@@ -3,6 +3,7 @@
 //! Nothing here links the crates under test. A test does what a person would do, with the programs a person has, and looks at exit
 //! codes, files and text. What is started is ended by its process id when its owner is dropped, and every program has its own limit of time.
 
+mod ceremony;
 mod fetch;
 mod program;
 mod site;
@@ -10,6 +11,7 @@ mod space;
 mod terminal;
 mod web;
 
+pub use ceremony::{key_id, stock_key, stock_sign};
 pub use fetch::{Fetch, Fetched};
 pub use program::{Output, Program, anode, binary};
 pub use site::{Code, Site, read_json};

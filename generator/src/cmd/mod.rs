@@ -15,6 +15,7 @@ mod release;
 mod root;
 mod scan;
 mod slip;
+mod status;
 mod verify;
 
 use std::convert::Infallible;
@@ -65,6 +66,8 @@ enum Command {
     /// Strict mode: check, sign and finish a release that CI proposes
     #[command(subcommand)]
     Release(release::Command),
+    /// Say on one screen what ends when, what waits for whom, and who must do what
+    Status(status::Options),
     /// Look for the site's secrets in a tree, a log, or anything else
     Scan(scan::Options),
     /// Audit a whole tree: every signature, object and lifetime
@@ -120,6 +123,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Publish(options) => publish::run(&options),
         Command::Refresh(options) => refresh::run(&options),
         Command::Release(command) => release::run(&command),
+        Command::Status(options) => status::run(&options),
         Command::Scan(options) => scan::run(&options),
         Command::Verify(options) => verify::run(&options),
         Command::Demo(options) => demo::run(&options),

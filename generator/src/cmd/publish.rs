@@ -68,6 +68,9 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         let severity = if finding.fatal { "error" } else { "warning" };
         say(&format!("{severity}: `{}`: {}", finding.what, finding.problem));
     }
+    if let Some(proposal) = &site.chain.proposal {
+        say(&format!("warning: {}", proposal.waits_for(&site.keys)));
+    }
     ensure!(
         audit.is_sound(),
         "the tree is not sound; nothing was published: remove `{base}` and build again with `--previous {}`",

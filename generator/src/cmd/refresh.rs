@@ -57,10 +57,9 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     );
     let release = Release::parse(&std::fs::read(current.join(tree::release(old.release.version)))?)?;
     check_lives(&site, &release, now)?;
-    for end in [Expiry::of(site.root(), now), Expiry::of(&release, now)] {
-        if let Some(warning) = end.warning() {
-            say(&format!("warning: {warning}"));
-        }
+    let end = Expiry::of(&release, now).warning();
+    for warning in site.warnings(now).into_iter().map(|(_, warning)| warning).chain(end) {
+        say(&format!("warning: {warning}"));
     }
     let signer = site.signer(&ring, SecretName::Timestamp)?;
     let signed =

@@ -40,20 +40,20 @@ impl Signer {
     /// # Errors
     /// If the text is no minisign secret key, or the password is wrong.
     pub fn read(text: &str, password: &mut dyn FnMut() -> Result<Zeroizing<String>>) -> Result<Signer> {
-        let has_key = text.lines().nth(1).is_some_and(|line| !line.trim().is_empty());
-        ensure!(has_key, "this is no minisign secret key: a comment and a line of base64 were expected");
-        let file = || minisign::SecretKeyBox::from_string(text).map_err(|error| anyhow!("{error}"));
-        let secret = match file()?.into_unencrypted_secret_key() {
-            Ok(secret) => secret,
-            Err(_) => {
-                let password = password()?;
+        let no_key = "this is no minisign secret key: a comment and a line of base64 were expected";
+        let line = text.lines().nth(1).unwrap_or_default().trim();
+        let stored = BASE64.decode(line.as_bytes()).map(Zeroizing::new).unwrap_or_default();
+        ensure!(stored.len() == KEY_BYTES && stored.starts_with(b"Ed"), no_key);
+        let bytes = match stored.get(2..4) {
+            // The stock program leaves the checksum of an open key empty, which the library takes for damage; the halves are compared below.
+            Some([0, 0]) => stored,
+            _ => {
+                let file = minisign::SecretKeyBox::from_string(text).map_err(|error| anyhow!("{error}"))?;
                 // The library takes the password by value; its copy is out of our hands.
-                file()?
-                    .into_secret_key(Some(password.to_string()))
-                    .map_err(|_| anyhow!("the password is wrong, or this is no minisign secret key"))?
+                let secret = file.into_secret_key(Some(password()?.to_string()));
+                Zeroizing::new(secret.map_err(|_| anyhow!("the password is wrong, or the key is damaged"))?.to_bytes())
             }
         };
-        let bytes = Zeroizing::new(secret.to_bytes());
         let bytes: &[u8; KEY_BYTES] = bytes.as_slice().try_into().context("reading the parts of the key")?;
         let [_, _, _, _, _, _, rest @ ..] = bytes;
         let (id, rest) =
@@ -128,9 +128,28 @@ mod tests {
 
     #[test]
     fn a_file_that_is_no_key_never_asks_for_a_password() {
-        for text in ["", "\n", "untrusted comment: x\n", "untrusted comment: x\n\n"] {
+        let cut = Signer::generate("test", Some("x")).unwrap();
+        let cut = cut[..cut.len() - 5].to_owned();
+        for text in ["", "\n", "untrusted comment: x\n", "untrusted comment: x\n\n", "x\nRWQ=\n", &cut] {
             let refusal = Signer::read(text, &mut || panic!("asked for a password")).err().unwrap().to_string();
             assert!(refusal.starts_with("this is no minisign secret key"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn an_open_key_of_the_stock_program_is_read_and_one_with_a_changed_half_is_not() {
+        let text = Signer::generate("test", None).unwrap();
+        let mut bytes = BASE64.decode(text.lines().nth(1).unwrap().as_bytes()).unwrap();
+        bytes[126..].fill(0);
+        let file =
+            |bytes: &[u8]| format!("untrusted comment: minisign encrypted secret key\n{}\n", BASE64.encode(bytes));
+        let read = |bytes: &[u8]| Signer::read(&file(bytes), &mut || panic!("asked for a password"));
+        let signer = Signer::read(&text, &mut || panic!("asked for a password")).unwrap();
+        assert_eq!(read(&bytes).unwrap().listed(), signer.listed());
+        for place in [62, 94] {
+            bytes[place] ^= 1;
+            assert!(read(&bytes).is_err(), "byte {place}");
+            bytes[place] ^= 1;
         }
     }
 
