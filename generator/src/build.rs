@@ -99,8 +99,8 @@ pub struct Built {
 pub struct Previous {
     timestamp: Vouched<Timestamp>,
     signed_timestamp: Signed,
-    release: Vouched<Release>,
-    signed_release: Signed,
+    /// `None` if a superseded timestamp names one that is not there or does not verify: a thief's, and nothing is lost.
+    release: Option<(Vouched<Release>, Signed)>,
     /// Where its files lie, if on disk.
     folder: Option<PathBuf>,
 }
@@ -157,27 +157,24 @@ impl Previous {
         let timestamp = vouch(&mut site.chain, now, |trust| Ok(trust.timestamp(&signed_timestamp)?.document))
             .with_context(|| format!("verifying the timestamp of `{base}`"))?;
         let signed_timestamp = Signed::split(&signed_timestamp).context("splitting the timestamp")?;
-        let reference = timestamp.document.release;
-        let version = reference.version;
-        let body = get(&tree::release(version), RELEASE_LIMIT).map_err(|error| anyhow!(error.refusal()))?;
-        let signature =
-            get(&tree::release_signature(version), signature::LIMIT).map_err(|error| anyhow!(error.refusal()))?;
-        let signed_release = Signed { body, signature };
-        ensure!(
-            signed_release.reference(version) == reference,
-            "`{base}`: release {version} is not the one that its timestamp names"
-        );
-        let Signed { body, signature } = &signed_release;
-        let release = vouch(&mut site.chain, now, |trust| Ok(trust.release(signature, body)?.document))
-            .with_context(|| format!("verifying release {version} of `{base}`"))?;
+        let release = match read_release(&mut get, timestamp.document.release, site, now) {
+            Ok(found) => Some(found),
+            Err(_) if timestamp.standing == Standing::Superseded => None,
+            Err(error) => return Err(error.context(format!("reading the release of `{base}`"))),
+        };
         let folder = folder.map(Path::to_owned);
-        Ok(Some(Previous { timestamp, signed_timestamp, release, signed_release, folder }))
+        Ok(Some(Previous { timestamp, signed_timestamp, release, folder }))
     }
 
     /// The release, if a key of the newest root signed it.
     #[must_use]
     pub fn release(&self) -> Option<&Release> {
-        self.release.current()
+        self.release.as_ref()?.0.current()
+    }
+
+    /// The version that the next release has to be above.
+    fn release_version(&self) -> u64 {
+        self.release.as_ref().map_or(0, |(release, _)| release.version())
     }
 
     /// The timestamp, if a key of the newest root signed it.
@@ -191,6 +188,25 @@ impl Previous {
     pub fn reference(&self) -> ReleaseRef {
         self.timestamp.document.release
     }
+}
+
+/// The release that a timestamp names, with its signature.
+fn read_release(
+    mut get: impl FnMut(&str, u64) -> Result<Vec<u8>, FetchError>,
+    reference: ReleaseRef,
+    site: &mut TrustedSite,
+    now: Moment,
+) -> Result<(Vouched<Release>, Signed)> {
+    let version = reference.version;
+    let mut bytes = |path: &str, limit: u64| get(path, limit).map_err(|error| anyhow!(error.refusal()));
+    let body = bytes(&tree::release(version), RELEASE_LIMIT)?;
+    let signature = bytes(&tree::release_signature(version), signature::LIMIT)?;
+    let signed = Signed { body, signature };
+    ensure!(signed.reference(version) == reference, "release {version} is not the one that the timestamp names");
+    let Signed { body, signature } = &signed;
+    let release = vouch(&mut site.chain, now, |trust| Ok(trust.release(signature, body)?.document))
+        .with_context(|| format!("verifying release {version}"))?;
+    Ok((release, signed))
 }
 
 /// Verifies under the newest root, else under the one before it and so on; the refusal is that of the newest.
@@ -224,12 +240,11 @@ pub fn draft(source: &Source<'_>, seal: &SealRoot, memo: &Memo, trees: &[Previou
     };
     let plan = plan(&ingredients, source.packs)?;
     let (root, days) = (source.site.root(), source.site.days());
-    let newest = trees
-        .iter()
-        .filter(|tree| tree.release.current().is_some())
-        .max_by_key(|tree| (tree.release.document.version, tree.timestamp.version()));
+    let current =
+        trees.iter().filter_map(|tree| Some((tree.release()?, &tree.release.as_ref()?.1, tree.timestamp.version())));
+    let newest = current.max_by_key(|(release, _, timestamp)| (release.version, *timestamp));
     let issued = |tree: &Previous| {
-        [tree.release.current().map(|release| release.issued), tree.timestamp.current().map(|current| current.issued)]
+        [tree.release().map(|release| release.issued), tree.timestamp.current().map(|current| current.issued)]
     };
     let last_issued = trees.iter().flat_map(issued).flatten().max();
     if let Some(last) = last_issued.filter(|last| *last > source.at) {
@@ -238,15 +253,14 @@ pub fn draft(source: &Source<'_>, seal: &SealRoot, memo: &Memo, trees: &[Previou
             source.at
         );
     }
-    let keepable = newest.filter(|old| {
-        let release = &old.release.document;
-        documents::says_the_same(release, &plan.content, root, days) && documents::is_young(release, source.at)
+    let keepable = newest.filter(|(release, _, _)| {
+        documents::says_the_same(release, &plan.content, root, days) && documents::is_young(*release, source.at)
     });
-    if let Some(old) = keepable {
-        let Signed { body, signature } = old.signed_release.clone();
-        return Ok(Draft { plan, release: old.release.document.clone(), body, kept: Some(signature) });
+    if let Some((release, signed, _)) = keepable {
+        let (release, Signed { body, signature }) = (release.clone(), signed.clone());
+        return Ok(Draft { plan, release, body, kept: Some(signature) });
     }
-    let version = trees.iter().map(|tree| tree.release.version()).max().unwrap_or(0) + 1;
+    let version = trees.iter().map(Previous::release_version).max().unwrap_or(0) + 1;
     let (release, body) = documents::release(plan.content.clone(), version, root, days, source.at)?;
     Ok(Draft { plan, release, body, kept: None })
 }

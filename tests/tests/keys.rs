@@ -296,3 +296,18 @@ fn a_root_whose_dates_are_wrong_is_not_signed() {
     let _ = write("2020-01-01T00:00:00Z", "2020-12-01T00:00:00Z").fails(&["would have expired on 2020-12-01"]);
     let _ = anode(["root", "sign", "-C"]).arg(site.scratch("absent")).run().fails(&["anode.toml"]);
 }
+
+#[test]
+fn init_recommends_that_two_of_three_sign_and_names_the_commands() {
+    let site = Site::new();
+    let init = anode(["init"]).arg(site.scratch("other")).arg("--keys").arg(site.scratch("other-keys"));
+    let said = init.run().ok().stderr;
+    for words in [
+        "2 of 3",
+        "anode key new NAME --role root",
+        "anode root add-key --role root NAME --threshold 2",
+        "anode root sign",
+    ] {
+        assert!(said.contains(words), "`{words}`:\n{said}");
+    }
+}

@@ -1,4 +1,4 @@
-//! README's command blocks do what they say: each is executed, in order, in one fresh folder.
+//! The command blocks of README and of the key ceremony do what they say: each is executed, in order, in one fresh folder.
 //!
 //! A block is fenced with ```sh or ```console. In a `console` block the lines that begin with `$ ` are commands and the others are what they
 //! print, which is for readers and not compared. Every block runs in one bash of its own with `set -euo pipefail`; what a block exports or the
@@ -34,7 +34,7 @@ fn blocks(text: &str) -> Vec<Block> {
             }
         }
     }
-    assert!(open.is_none(), "a block of README.md is not closed");
+    assert!(open.is_none(), "a block of the page is not closed");
     blocks
 }
 
@@ -50,9 +50,18 @@ fn ours(script: &str, port: u16) -> String {
 
 #[test]
 fn every_command_block_of_readme_works_as_written() {
-    let text = fs::read_to_string(source().join("README.md")).expect("README.md");
+    run_every_block("README.md");
+}
+
+#[test]
+fn every_command_block_of_the_key_ceremony_works_as_written() {
+    run_every_block("keys/README.md");
+}
+
+fn run_every_block(page: &str) {
+    let text = fs::read_to_string(source().join(page)).expect("a page of the repository");
     let blocks = blocks(&text);
-    assert!(blocks.len() >= 3, "README.md has {} command blocks", blocks.len());
+    assert!(blocks.len() >= 3, "{page} has {} command blocks", blocks.len());
     let folder = tempfile::tempdir().expect("a temporary folder");
     let state = folder.path().join("state");
     let home = folder.path().join("home");
@@ -72,7 +81,7 @@ fn every_command_block_of_readme_works_as_written() {
         // A server that a block leaves running must not hold our pipes open for ever.
         let output = program.env("ANODE_BIN", binary("anode")).limit(Duration::from_secs(300)).run();
         servers.collect(folder.path());
-        assert_eq!(output.exit, Some(0), "README.md, block at line {}:\n{}\n{output}", block.line, block.script);
+        assert_eq!(output.exit, Some(0), "{page}, block at line {}:\n{}\n{output}", block.line, block.script);
     }
 }
 

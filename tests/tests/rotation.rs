@@ -230,6 +230,24 @@ fn a_thief_who_ran_ahead_to_the_end_of_all_numbers_is_left_behind_by_a_rotation(
 }
 
 #[test]
+fn a_thief_who_named_a_release_that_nobody_has_is_left_behind_too() {
+    let lived = Lived::new();
+    lived.sign_timestamp(&lived.site.current(), "timestamp", |timestamp| {
+        timestamp["version"] = 9.into();
+        timestamp["release"]["version"] = 77.into();
+    });
+    let build = || lived.site.build().arg("--previous").arg(lived.site.target()).run();
+    let _ = build().fails(&["release/77.json"]);
+    lived.root(&["rotate", "timestamp"]);
+    lived.site.sign_root();
+    lived.site.change_title("Free again");
+    let _ = build().ok();
+    let _ = lived.site.publish().run().ok();
+    assert_eq!((lived.site.release_version(), lived.timestamp()), (2, 10));
+    assert_eq!(lived.fetch(&lived.site.web.url).selection()["title"], "Free again");
+}
+
+#[test]
 fn nothing_is_signed_under_a_root_that_the_tree_does_not_hold() {
     let lived = Lived::new();
     lived.site.change_title("Built before");
