@@ -108,6 +108,20 @@ fn silence_in_the_handshake_ends_with_the_limit_of_connecting() {
     assert!(time < Duration::from_secs(2), "{time:?}");
 }
 
+/// A server that closes before it has read the whole request resets the connection: what it sent may or may not arrive.
+#[test]
+fn an_answer_that_is_reset_at_any_byte_is_an_error() {
+    let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"a\": \"b\"}";
+    for cut in 0..whole.len() {
+        let port = listen(move |mut stream| {
+            stream.read_exact(&mut [0; 10])?;
+            stream.write_all(&whole[..cut])
+        });
+        let found = fetch(&mut Https::new(settings()), &format!("http://127.0.0.1:{port}"), "a.json", 100);
+        assert!(matches!(found, Err(FetchError::Unreachable(_))), "reset after {cut}: {found:?}");
+    }
+}
+
 fn greet(stream: &mut TcpStream, config: Arc<ServerConfig>) -> io::Result<ServerConnection> {
     let mut tls = ServerConnection::new(config).map_err(io::Error::other)?;
     while tls.is_handshaking() {

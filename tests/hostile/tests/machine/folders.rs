@@ -117,3 +117,26 @@ fn thousands_of_strange_names_in_the_state_do_no_harm() {
     assert_eq!(release(&output), Some(2), "{output}");
     assert!(!output.stderr.contains('\u{1b}'), "{output}");
 }
+
+/// A machine whose cable is not plugged in: names do not resolve and addresses are nowhere.
+#[test]
+fn without_any_network_the_state_serves_at_once_and_an_empty_one_says_what_is_wrong() {
+    if Program::new("unshare").args(["--map-root-user", "--net", "true"]).run().exit != Some(0) {
+        eprintln!("skipped: this user may not make a network of its own");
+        return;
+    }
+    let (medium, state, _) = medium();
+    let isolated = |state: &Path, mirror: &str| {
+        let run = Program::new("unshare").args(["--map-root-user", "--net"]).args(medium.words(state, &[mirror]));
+        let begun = std::time::Instant::now();
+        let output = run.run();
+        assert!(begun.elapsed().as_secs() < 20, "{:?}: {output}", begun.elapsed());
+        output
+    };
+    for mirror in ["https://install.example.org", "https://192.0.2.1", "https://[2001:db8::1]"] {
+        let output = isolated(&state, mirror);
+        assert_eq!(release(&output), Some(2), "{output}");
+        let output = isolated(&medium.path("empty"), mirror);
+        assert_eq!(output.exit, Some(30), "{output}");
+    }
+}
