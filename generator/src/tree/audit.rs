@@ -194,8 +194,11 @@ impl Walk<'_> {
         }
         let mut entries = Vec::new();
         self.node(name, &root, 0, &[0; 32], &mut entries);
+        // A medium sees one path and can not tell; here all keys are known, and with them the one shape that their index can have.
         if entries.len() as u64 != map.count {
             self.fatal(name, format!("the index has {} keys, and the release says {}", entries.len(), map.count));
+        } else if MapRoot::new(map.count, &index::build(entries.clone()).root) != *map {
+            self.fatal(name, "the index has another shape than its keys demand; publish again".to_owned());
         }
         for entry in &entries {
             let length = u64::from(entry.length);
@@ -230,5 +233,70 @@ impl Walk<'_> {
                 self.findings.push(Finding { fatal: false, what: end.document.to_owned(), problem });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use anode_bundle::client::FetchError;
+
+    use super::*;
+
+    struct Objects(BTreeMap<String, Vec<u8>>);
+
+    impl Objects {
+        fn add(&mut self, bytes: &[u8]) -> Sha256 {
+            let hash = Sha256::of(bytes);
+            self.0.insert(tree::object(&hash), bytes.to_vec());
+            hash
+        }
+    }
+
+    impl Transport for Objects {
+        fn get(&mut self, request: &Request<'_>) -> Result<Vec<u8>, FetchError> {
+            self.0.get(request.path).cloned().ok_or_else(|| FetchError::Absent(request.path.to_owned()))
+        }
+    }
+
+    fn problems(objects: &mut Objects, map: &MapRoot) -> Vec<String> {
+        let now = Moment::EPOCH;
+        let mut walk = Walk { transport: objects, base: "", now, bytes: 0, findings: Vec::new() };
+        assert_eq!(walk.map("packs", map, 100), map.count);
+        walk.findings.into_iter().map(|finding| finding.problem).collect()
+    }
+
+    #[test]
+    fn an_index_of_another_shape_than_its_keys_demand_is_found() {
+        let mut objects = Objects(BTreeMap::new());
+        let object = objects.add(b"x");
+        let entry = |number: u32| Entry { key: Sha256::of(&number.to_be_bytes()).0, sha256: object, length: 1 };
+        let built = index::build((0..200).map(entry).collect());
+        for (_, node) in &built.nodes {
+            objects.add(node);
+        }
+        assert_eq!(problems(&mut objects, &MapRoot::new(200, &built.root)), [""; 0]);
+
+        // The first leaf, which has one key in it or a few, becomes an inner node with leaves of one entry each.
+        let (_, leaf) = &built.nodes[0];
+        let fifth = |key: &[u8]| (u16::from_be_bytes([key[0], key[1]]) >> 6) & 31;
+        let (mut bitmap, mut hashes) = (0_u32, Vec::new());
+        for group in leaf[8..].as_chunks::<68>().0.chunk_by(|a, b| fifth(a) == fifth(b)) {
+            let deeper = [&b"ANX1\x01\x02\0"[..], &[group.len() as u8], group.as_flattened()].concat();
+            bitmap |= 1 << (31 - fifth(&group[0]));
+            hashes.extend_from_slice(objects.add(&deeper).as_bytes());
+        }
+        let count = bitmap.count_ones() as u8;
+        let inner = [&b"ANX1\0\x01\0"[..], &[count], &bitmap.to_be_bytes(), &hashes].concat();
+        let mut root = built.root.clone();
+        root[12..44].copy_from_slice(objects.add(&inner).as_bytes());
+        let wanted = ["the index has another shape than its keys demand; publish again"];
+        assert_eq!(problems(&mut objects, &MapRoot::new(200, &root)), wanted);
+
+        // The root node of few keys lies in the release, and nowhere else.
+        let few = index::build((0..3).map(entry).collect()).root;
+        let named = MapRoot { count: 3, node: None, sha256: Some(objects.add(&few)) };
+        assert_eq!(problems(&mut objects, &named), wanted);
     }
 }
