@@ -99,7 +99,15 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         shown(&target.current()),
         swapped.new_objects
     ));
-    look_from_outside(options, &site, &target, &swapped, &root, &ring, now)?;
+    let published = ours.release.version;
+    for (url, release) in look_from_outside(options, &site, &target, &swapped, &root, &ring, now)? {
+        // A cache in front may need its time; a host that stands still must not stay unnoticed.
+        if release != published {
+            say(&format!(
+                "warning: {url} still serves release {release}, and {published} is published: look again soon"
+            ));
+        }
+    }
     print(&shown(&target.current()))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -156,18 +164,20 @@ fn try_out(
     Ok((activated.selection.release, traffic))
 }
 
-fn look_from_outside(
+/// Which release each public address serves.
+fn look_from_outside<'a>(
     options: &Options,
-    site: &TrustedSite,
+    site: &'a TrustedSite,
     target: &Target,
     swapped: &Swapped,
     root: &Shipped,
     ring: &KeyRing,
     now: Moment,
-) -> Result<()> {
+) -> Result<Vec<(&'a str, u64)>> {
+    let mut served = Vec::new();
     if site.config.urls.is_empty() {
         say("note: `anode.toml` names no address of the site, so nobody looked through it; add `urls` to `[site]`");
-        return Ok(());
+        return Ok(served);
     }
     for url in &site.config.urls {
         let mut transport = https(url, options.ca.as_deref())?;
@@ -178,6 +188,7 @@ fn look_from_outside(
                     traffic.requests,
                     size(traffic.bytes)
                 ));
+                served.push((url.as_str(), release));
             }
             // Nothing that going back would mend.
             Err(error) if is_transport(&error) => {
@@ -190,7 +201,7 @@ fn look_from_outside(
             }
         }
     }
-    Ok(())
+    Ok(served)
 }
 
 fn is_transport(error: &anyhow::Error) -> bool {

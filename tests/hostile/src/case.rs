@@ -54,7 +54,7 @@ pub struct Case {
     pub origins: Vec<String>,
     /// What happens, where the exit codes of the steps do not tell it.
     pub outcome: Option<String>,
-    /// A case that is no data: `FILE::FUNCTION` in `tests/hostile/tests`.
+    /// A case that is no data: `FILE::FUNCTION` in `tests/hostile/tests`, or from the root of the repository.
     pub rust: Option<String>,
     /// What happens, in order.
     #[serde(default)]
