@@ -71,16 +71,6 @@ impl Signer {
         &self.listed
     }
 
-    /// The public half, as the stock `minisign` reads it.
-    ///
-    /// # Errors
-    /// Never for a key that was read.
-    pub fn public_file(&self) -> Result<String> {
-        let id = self.listed.id.to_le_bytes();
-        let bytes = [&b"Ed"[..], &id, self.listed.key.as_bytes()].concat();
-        Ok(format!("untrusted comment: minisign public key: {}\n{}\n", self.listed.id, BASE64.encode(&bytes)))
-    }
-
     /// What must never be seen anywhere: the seed of the key, and those bytes of its scalar that do not depend on clamping (RFC 8032, section 5.1.5).
     #[must_use]
     pub fn secrets(&self) -> [Zeroizing<Vec<u8>>; 2] {
@@ -157,6 +147,6 @@ mod tests {
     fn an_open_key_never_asks_for_a_password() {
         let text = Signer::generate("test", None).unwrap();
         let signer = Signer::read(&text, &mut || panic!("asked for a password")).unwrap();
-        assert!(signer.public_file().unwrap().starts_with("untrusted comment: "));
+        assert!(signer.sign("root", 1, &SiteId::from_bytes([1; 16]), b"{}").is_ok());
     }
 }
