@@ -95,7 +95,7 @@ fn child_at(key: &[u8; 32], depth: u8) -> u32 {
     (0..5).fold(0, |value, offset| {
         let at = usize::from(depth) * 5 + offset;
         let byte = key.get(at / 8).copied().unwrap_or_default();
-        value << 1 | u32::from(byte >> (7 - at % 8) & 1)
+        value * 2 + u32::from(byte >> (7 - at % 8) & 1)
     })
 }
 
@@ -338,6 +338,39 @@ mod tests {
         assert!(check_root(&inner, 128).is_err());
         assert!(check_root(&leaf, 129).is_err());
         assert!(check_root(&leaf, 2).is_err());
+    }
+
+    #[test]
+    fn descending_sets_the_five_bits_of_a_level_and_no_others() {
+        for key in [[0; 32], [0xFF; 32], entry(1).key] {
+            for (depth, child) in (0..=DEEPEST).flat_map(|depth| (0..32).map(move |child| (depth, child))) {
+                let below = descend(&key, depth, child);
+                for level in 0..51 {
+                    let wanted = if level == depth { child } else { child_at(&key, level) };
+                    assert_eq!(child_at(&below, level), wanted, "level {level} below {depth}/{child}");
+                }
+                assert_eq!(below[31] & 1, key[31] & 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_node_holds_what_its_count_and_its_bitmap_say() {
+        let key = entry(1).key;
+        let inner = build((0..200).map(entry).collect()).root;
+        for bit in 0..32 {
+            let mut changed = inner.clone();
+            changed[HEADER + bit / 8] ^= 1 << (bit % 8);
+            assert!(read(&changed, 0, &key).is_err(), "bit {bit} of the bitmap");
+        }
+        // Sorted and complete, and one more than a leaf may hold.
+        let mut entries: Vec<_> = (0..129).map(entry).collect();
+        entries.sort_by_key(|entry| entry.key);
+        let body: Vec<_> =
+            entries.iter().flat_map(|e| [&e.key[..], e.sha256.as_bytes(), &e.length.to_be_bytes()].concat()).collect();
+        let leaf = |count: usize| [&header(1, 0, count)[..], &body[..count * ENTRY]].concat();
+        assert!(read(&leaf(128), 0, &key).is_ok());
+        assert!(read(&leaf(129), 0, &key).is_err());
     }
 
     #[test]

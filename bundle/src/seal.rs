@@ -256,7 +256,8 @@ pub fn size_class(bytes: usize) -> usize {
     if bytes <= 64 << 10 {
         return bytes.next_power_of_two().max(1 << 10);
     }
-    let step = 1 << ((bytes - 1).ilog2() - 4);
+    // The format says n−1. That differs at powers of two alone, and they are multiples of both steps.
+    let step = 1 << (bytes.ilog2() - 4);
     bytes.next_multiple_of(step)
 }
 
@@ -355,6 +356,41 @@ mod tests {
         assert_eq!(object.len(), size_class(object.len()));
         let (pack_id, key) = (root().pack_id(&profile, Some(&org)), root().pack_key(&profile, Some(&org), 3));
         assert_eq!(&open_pack(&site(), &pack_id, &key, 3, &object).unwrap()[..], &plain[..]);
+    }
+
+    #[test]
+    fn on_both_sides_of_a_size_class_and_up_to_the_limit_what_is_sealed_opens() {
+        let keys = SealKeyPair::derive(&Zeroizing::new([3; 32]));
+        let locator = Locator([4; 32]);
+        // Header, encapsulated key, authentication tag, length.
+        let room = |object: usize| object - 10 - 32 - 16 - 4;
+        for (length, size) in [(room(1024), 1024), (room(1024) + 1, 2048), (room(65_536), 65_536)] {
+            let json = vec![b' '; length];
+            let object = root().seal_activation(&site(), &locator, &keys.public, &json).unwrap();
+            assert_eq!(object.len(), size);
+            assert_eq!(&open_activation(&site(), &locator, &keys, &object).unwrap()[..], &json[..]);
+        }
+        let json = vec![b' '; room(65_536) + 1];
+        assert!(root().seal_activation(&site(), &locator, &keys.public, &json).is_err());
+    }
+
+    #[test]
+    fn the_operators_bookkeeping_has_keys_of_its_own() {
+        let keys =
+            [root().bookkeeping("a"), root().bookkeeping("b"), root().pack_key(&id("a"), None, 0), Key::default()];
+        let different: std::collections::BTreeSet<_> = keys.iter().map(|key| key.as_slice()).collect();
+        assert_eq!(different.len(), keys.len());
+    }
+
+    #[test]
+    fn the_generator_of_the_ephemeral_hands_out_its_bytes_once_and_then_zeros() {
+        let mut once = Once(Some(Zeroizing::new([7; 32])));
+        let mut drawn = || {
+            let mut bytes = [1; 32];
+            once.try_fill_bytes(&mut bytes).map(|()| bytes)
+        };
+        assert_eq!([drawn(), drawn()], [Ok([7; 32]), Ok([0; 32])]);
+        assert_eq!((once.try_next_u32(), once.try_next_u64()), (Ok(0), Ok(0)));
     }
 
     #[test]

@@ -201,6 +201,21 @@ mod tests {
     }
 
     #[test]
+    fn a_comment_of_512_bytes_is_read_and_nothing_that_is_longer() {
+        let (_, file) = signed(b"body");
+        let with_comment = |length: usize| file.replace("anode/1 root 1 X", &"x".repeat(length));
+        let refusal = |text: String| SignatureFile::parse(text.as_bytes()).err();
+        let rest = with_comment(0).len();
+        let too_long = Some("has a trusted comment that is too long or not printable");
+        assert_eq!(refusal(with_comment(512)), None);
+        assert_eq!(refusal(with_comment(513)), too_long);
+        assert_eq!(refusal(with_comment(1024 - rest)), too_long);
+        for length in [1025, 2048] {
+            assert_eq!(refusal(with_comment(length - rest)), Some("is larger than 1 KiB"));
+        }
+    }
+
+    #[test]
     fn a_malleated_signature_is_refused() {
         // S + L encodes the same scalar; L = 2^252 + 27742317777372353535851937790883648493.
         const L: [u8; 32] = [
