@@ -404,5 +404,20 @@ mod tests {
         // What fits by itself may be too long with its answers.
         let long = pack_of(|m| m.boot.as_mut().unwrap().command_line = "x".repeat(2000)).unwrap();
         assert_eq!(exit(long.command_line(&answers("x"))), 15);
+        let fits = pack_of(|m| m.boot.as_mut().unwrap().command_line = "x".repeat(1999)).unwrap();
+        assert_eq!(exit(fits.command_line(&answers("x"))), 0);
+    }
+
+    #[test]
+    fn a_manifest_of_1_mib_is_written_and_read_and_none_that_is_larger() {
+        let described = |length| pack_of(|m| m.description = "x".repeat(length)).unwrap();
+        let rest = serde_json::to_vec(described(1).manifest()).unwrap().len() - 1;
+        let largest = described((1 << 20) - rest).encode().unwrap();
+        let read = |plain: &[u8]| exit(Contents::decode(plain, &site(), &id("debian")));
+        assert_eq!(read(&largest), 0);
+        assert_eq!(exit(described((1 << 20) - rest + 1).encode()), 25);
+        // What `encode` would have written.
+        let longer = String::from_utf8(largest[8..].to_vec()).unwrap().replacen("xx", "xxx", 1);
+        assert_eq!(read(&[b"ANF1", &((1 << 20) + 1_u32).to_be_bytes()[..], longer.as_bytes()].concat()), 25);
     }
 }

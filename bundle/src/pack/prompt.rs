@@ -276,6 +276,23 @@ mod tests {
     }
 
     #[test]
+    fn a_prompt_that_makes_sense_is_taken_and_a_choice_that_could_need_escaping_is_not() {
+        for (kind, default) in [
+            (PromptType::Number, Some("5")),
+            (PromptType::Choice, Some("a b")),
+            (PromptType::Choice, None),
+            (PromptType::Hostname, Some("pc-07")),
+            (PromptType::Password, None),
+        ] {
+            let prompt = Prompt { default: default.map(str::to_owned), ..prompt(kind) };
+            assert_eq!(prompt.check_definition(), Ok(()), "{kind:?} {default:?}");
+        }
+        let mut choice = prompt(PromptType::Choice);
+        choice.choices.push(Choice { value: "a\"b".into(), title: String::new() });
+        assert!(choice.check_definition().is_err());
+    }
+
+    #[test]
     fn a_prompt_with_an_impossible_default_is_refused() {
         let mut number = prompt(PromptType::Number);
         number.default = Some("9".into());
