@@ -64,7 +64,7 @@ fn main() {
     state(&mut seeds, &fixture);
     repository(&mut seeds, &here.join("../.."));
     archives(&mut seeds);
-    for (target, _) in TARGETS {
+    for &(target, _) in TARGETS {
         let [accepted, refused] = seeds.count.get(target).copied().unwrap_or_default();
         println!("{target}: {accepted} accepted, {refused} refused");
     }

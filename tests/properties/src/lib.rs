@@ -13,6 +13,7 @@ mod index;
 mod json;
 mod name;
 mod network;
+#[cfg(feature = "operator")]
 mod repository;
 mod sealing;
 mod signature;
@@ -32,7 +33,7 @@ pub enum Verdict {
 pub type Target = (&'static str, fn(&[u8]) -> Verdict);
 
 /// Every target.
-pub const TARGETS: [Target; 22] = [
+pub const TARGETS: &[Target] = &[
     ("signature", signature::signature),
     ("public_key", signature::public_key),
     ("json", json::json),
@@ -52,7 +53,9 @@ pub const TARGETS: [Target; 22] = [
     ("address", network::address),
     ("http", network::http),
     ("state", state::state),
+    #[cfg(feature = "operator")]
     ("profile", repository::profile),
+    #[cfg(feature = "operator")]
     ("value", repository::value),
     ("cpio", archive::cpio),
 ];

@@ -21,7 +21,7 @@ fn names(folder: &Path) -> BTreeSet<String> {
 
 #[test]
 fn every_kept_input_has_its_properties_and_both_verdicts_occur() {
-    for (target, _) in TARGETS {
+    for &(target, _) in TARGETS {
         let folder = fuzz().join("corpus").join(target);
         let mut verdicts = BTreeSet::new();
         for name in names(&folder) {
