@@ -105,6 +105,47 @@ fn of_two_publishers_the_second_is_refused() {
 }
 
 #[test]
+fn of_publishers_at_the_same_moment_one_wins_and_the_others_are_refused() {
+    let site = Site::new();
+    let code = site.code(&[Site::SERVER], &[]);
+    site.release();
+    for round in 0..3 {
+        // Each was built on what is published now.
+        let trees: Vec<_> = (0..4).map(|number| site.scratch(&format!("tree-{round}-{number}"))).collect();
+        for (number, tree) in trees.iter().enumerate() {
+            site.change_title(&format!("Round {round}, publisher {number}"));
+            let _ = site.build().arg("--out").arg(tree).arg("--previous").arg(site.target()).run().ok();
+        }
+        let site = &site;
+        let refresh = || site.anode(&["refresh"]).arg("--to").arg(site.target()).run();
+        let (published, refreshed) = std::thread::scope(|scope| {
+            let publish = |tree: &std::path::PathBuf| site.publish().arg("--tree").arg(tree).run();
+            let threads: Vec<_> = trees.iter().map(|tree| scope.spawn(move || publish(tree))).collect();
+            let refreshed = refresh();
+            let outputs: Vec<_> = threads.into_iter().map(|thread| thread.join().expect("a publisher")).collect();
+            (outputs, refreshed)
+        });
+        let (won, lost): (Vec<_>, Vec<_>) = published.into_iter().partition(|output| output.exit == Some(0));
+        for output in lost {
+            assert!(
+                ["another publisher writes to", "somebody else published in between"]
+                    .iter()
+                    .any(|reason| output.stderr.contains(reason)),
+                "{output}"
+            );
+        }
+        // A refresh in front of all of them is the only thing that may refuse everybody.
+        assert!(won.len() == 1 || won.is_empty() && refreshed.exit == Some(0), "{} won", won.len());
+        let _ = site.verify(site.current()).ok();
+        if won.is_empty() {
+            let _ = site.publish().arg("--tree").arg(&trees[0]).run().ok();
+        }
+        let title = site.fetch(&code.text).answers(Site::SERVER_ANSWERS).run().selection()["title"].to_string();
+        assert!(title.contains(&format!("Round {round}, publisher")), "{title}");
+    }
+}
+
+#[test]
 fn a_tree_that_the_medium_would_not_accept_is_not_published() {
     let site = Site::published();
     let before = files(&site.current());

@@ -24,7 +24,7 @@ use crate::keys::{KeyRing, SecretName};
 use crate::probe::{Attempt, Traffic, probe};
 use crate::publish::{Swapped, Target, read_timestamp};
 use crate::repository;
-use crate::tree::{TreeFolder, audit};
+use crate::tree::{TreeFolder, audit, hold};
 use crate::trusted::TrustedSite;
 
 #[derive(Args)]
@@ -48,6 +48,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let mut site = TrustedSite::open(&options.place.repository)?;
     let ring = options.place.ring(site.id())?;
     let tree = options.tree.clone().unwrap_or_else(|| options.place.repository.join(DEFAULT_TREE));
+    let _held = hold(&tree)?;
     let ours =
         read_timestamp(&tree)?.with_context(|| format!("`{}` holds no tree; run `anode build` first", shown(&tree)))?;
     let now = clock::now();

@@ -25,12 +25,7 @@ impl Staging {
     /// If `target` is something else, another build is running, or the folder above it can not be written.
     pub fn begin(target: &Path) -> Result<Staging> {
         let target = std::path::absolute(target)?;
-        let name = target
-            .file_name()
-            .and_then(|name| name.to_str())
-            .context("the output needs a name that is UTF-8")?
-            .to_owned();
-        let parent = target.parent().context("the output needs a folder above it")?.to_owned();
+        let (parent, name) = above(&target)?;
         if let Ok(metadata) = fs::symlink_metadata(&target) {
             ensure!(metadata.is_dir(), "`{}` is not a folder", target.display());
             let is_ours = [TIMESTAMP, PROPOSAL].iter().any(|name| target.join(name).exists());
@@ -41,7 +36,7 @@ impl Staging {
         }
         fs::create_dir_all(&parent).with_context(|| format!("creating `{}`", parent.display()))?;
         let busy = format!("another build writes to `{}`", target.display());
-        let lock = lock(&parent.join(format!(".{name}.lock")), &busy)?;
+        let lock = lock(&lock_file(&parent, &name), &busy)?;
         let folder = parent.join(format!(".{name}.new"));
         // Left over from a build that was killed: nobody else can be at it while we hold the lock.
         remove_folder(&folder)?;
@@ -124,6 +119,31 @@ impl Drop for Staging {
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
+}
+
+/// Keeps builds away from a tree for as long as the file lives: what was audited is what is copied. `None` where nobody could build, because the folder
+/// above can not be written.
+///
+/// # Errors
+/// If a build is writing the tree.
+pub fn hold(tree: &Path) -> Result<Option<File>> {
+    let tree = std::path::absolute(tree)?;
+    let (parent, name) = above(&tree)?;
+    let path = lock_file(&parent, &name);
+    if File::options().create(true).append(true).open(&path).is_err() {
+        return Ok(None);
+    }
+    lock(&path, &format!("a build or another publisher is at `{}`", tree.display())).map(Some)
+}
+
+fn above(target: &Path) -> Result<(PathBuf, String)> {
+    let name = target.file_name().and_then(|name| name.to_str()).context("the output needs a name that is UTF-8")?;
+    let parent = target.parent().context("the output needs a folder above it")?;
+    Ok((parent.to_owned(), name.to_owned()))
+}
+
+fn lock_file(parent: &Path, name: &str) -> PathBuf {
+    parent.join(format!(".{name}.lock"))
 }
 
 /// Brings everything below a folder to the disk.
@@ -214,6 +234,23 @@ mod tests {
         let _first = Staging::begin(&target).unwrap();
         let refusal = Staging::begin(&target).err().unwrap().to_string();
         assert!(refusal.starts_with("another build writes to"), "{refusal}");
+    }
+
+    #[test]
+    fn a_tree_that_is_being_published_is_not_replaced_and_one_that_is_being_built_not_published() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("tree");
+        tree(&target, "1");
+        let held = hold(&target).unwrap();
+        assert!(held.is_some());
+        assert!(Staging::begin(&target).is_err());
+        assert!(hold(&target).is_err());
+        drop(held);
+        let staging = Staging::begin(&target).unwrap();
+        let refusal = hold(&target).err().unwrap().to_string();
+        assert!(refusal.starts_with("a build or another publisher is at"), "{refusal}");
+        drop(staging);
+        assert!(hold(&target).unwrap().is_some());
     }
 
     #[test]
