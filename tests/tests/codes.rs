@@ -109,9 +109,12 @@ fn codes_are_listed_shown_and_checked_without_a_network() {
     let code = site.code(&[Site::SERVER], &["--label", "front-desk", "--uses", "3"]);
     let listed = site.anode(&["code", "list"]).run().ok();
     assert!(listed.stdout.contains("front-desk"), "{listed}");
-    let good = site.anode(&["code", "check", &code.text]).run().ok();
+    let good = site.anode(&["code", "check", "env:CODE"]).env("CODE", &code.text).run().ok();
     assert!(good.stdout.contains("front-desk"), "{good}");
-    let _ = site.anode(&["code", "check", "0000-0000-0000-0000"]).run().fails(&["wrong symbol"]);
+    let _ = site.anode(&["code", "check"]).input("0000-0000-0000-0000\n").run().fails(&["wrong symbol"]);
+    // A code is a secret: everybody on this machine would see an argument.
+    let refused = site.anode(&["code", "check", &code.text]).run().fails(&["never an argument"]);
+    assert!(!refused.stderr.contains(&code.text), "{refused}");
 }
 
 #[test]
@@ -133,10 +136,16 @@ fn terms_that_make_no_sense_are_refused_before_a_code_is_made() {
     let _ = new(&["--org", Site::ORGANISATION, "--profile", "debian-sever"]).fails(&["debian-sever", Site::SERVER]);
     let _ = new(&["--org", Site::ORGANISATION, "--profile", Site::SERVER, "--expires", "yesterday"])
         .fails(&["yesterday", "90d"]);
-    let chosen = new(&["--org", Site::ORGANISATION, "--profile", Site::SERVER, "--code", "password"]);
+    let choose = |phrase: &str| {
+        let new = site.anode(&["code", "new", "--org", Site::ORGANISATION, "--profile", Site::SERVER]);
+        new.args(["--code", "-"]).input(phrase).run()
+    };
+    let _ = new(&["--org", Site::ORGANISATION, "--profile", Site::SERVER, "--code", "password"])
+        .fails(&["never an argument"]);
+    let chosen = choose("password");
     let _ = chosen.fails(&["8 symbols", "24"]);
     let long = "correct horse battery staple and so on";
-    let chosen = new(&["--org", Site::ORGANISATION, "--profile", Site::SERVER, "--code", long]);
+    let chosen = choose(long);
     let _ = chosen.fails(&["phrases"]);
     assert!(!site.repository().join("codes").join(Site::ORGANISATION).exists(), "terms of a code that was not made");
 }
@@ -166,8 +175,8 @@ fn a_chosen_code_opens_no_secrets_not_even_later_ones() {
     let run = |command: &[&str]| anode(command).arg("-C").arg(&repository).run();
     let phrase = "trombone velvet glacier pumpkin saxony qwark xylem boat";
     let new =
-        ["code", "new", "--org", Site::ORGANISATION, "--profile", Site::SERVER, "--label", "chosen", "--code", phrase];
-    let _ = run(&new).ok();
+        ["code", "new", "--org", Site::ORGANISATION, "--profile", Site::SERVER, "--label", "chosen", "--code", "-"];
+    let _ = anode(new).arg("-C").arg(&repository).input(phrase).run().ok();
     let _ = run(&["check"]).ok();
     let profile = repository.join(Site::SERVER).join("profile.toml");
     let text = std::fs::read_to_string(&profile).expect("the profile");

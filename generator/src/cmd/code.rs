@@ -15,7 +15,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::slip::{self, Slip};
-use super::{Place, print, print_json, say, shown};
+use super::{CodeSource, Place, print, print_json, read_code_source, say, shown};
 use crate::codes::{KeepKeys, Origin, Wanted, make, revoke, write_terms};
 use crate::diagnose::Faulty;
 use crate::repository::{CodeTerms, Repository};
@@ -58,9 +58,9 @@ pub(super) struct New {
     /// Its name in the repository [default: the date and six random symbols]
     #[arg(long, value_parser = parse_id)]
     label: Option<Id>,
-    /// A code that you chose, at least 24 symbols; `-` reads it from the terminal or stdin
-    #[arg(long, value_name = "PHRASE", conflicts_with = "hardware")]
-    code: Option<String>,
+    /// A code that you chose, at least 24 symbols: `-` (the terminal or stdin), fd:N, file:PATH or env:VARIABLE
+    #[arg(long, value_name = "SOURCE", conflicts_with = "hardware", value_parser = read_code_source)]
+    code: Option<CodeSource>,
     /// The machine itself is the code: its product UUID and serial number
     #[arg(long, value_name = "UUID:SERIAL")]
     hardware: Option<String>,
@@ -116,8 +116,9 @@ pub(super) struct Revoke {
 pub(super) struct Check {
     #[command(flatten)]
     place: Place,
-    /// The code; left away, it is asked for and not shown
-    code: Option<String>,
+    /// Where the code comes from: `-` (the terminal or stdin), fd:N, file:PATH or env:VARIABLE
+    #[arg(value_name = "SOURCE", default_value = "-", value_parser = read_code_source)]
+    code: CodeSource,
 }
 
 #[derive(Serialize)]
@@ -260,10 +261,10 @@ fn origin(options: &New) -> Result<Origin> {
     if let Some(text) = &options.hardware {
         return machine(text).map(Origin::Hardware);
     }
-    match options.code.as_deref() {
+    match &options.code {
         None => Ok(Origin::Generated),
-        Some(text) => {
-            let text = if text == "-" { ask_code()? } else { Zeroizing::new(text.to_owned()) };
+        Some(source) => {
+            let text = read_code(source)?;
             let phrase = Phrase::parse(&text).map_err(|bad| anyhow!("the chosen code {bad}"))?;
             Ok(Origin::Chosen { phrase, typed: text })
         }
@@ -317,10 +318,7 @@ fn take_back(options: &Revoke) -> Result<()> {
 
 fn check(options: &Check) -> Result<()> {
     let (repository, site) = open(&options.place)?;
-    let text = match &options.code {
-        Some(code) => Zeroizing::new(code.clone()),
-        None => ask_code()?,
-    };
+    let text = read_code(&options.code)?;
     let secret = Secret::parse(&text).map_err(Refusal::from)?;
     for kdf in &site.root().policy.kdf {
         let locator = derive(&secret, site.id(), kdf)?.locator;
@@ -385,6 +383,14 @@ fn state(terms: &CodeTerms, now: Moment) -> &'static str {
         Status::Active if terms.not_after < now => "expired",
         Status::Active if terms.not_before > now => "future",
         Status::Active => "active",
+    }
+}
+
+fn read_code(source: &CodeSource) -> Result<Zeroizing<String>> {
+    match source {
+        Ok(Some(source)) => source.read(),
+        Ok(None) => ask_code(),
+        Err(problem) => Err(anyhow!("where the code comes from {problem}; or `-` to type it")),
     }
 }
 

@@ -32,7 +32,7 @@ use clap::{Args, Parser, Subcommand};
 use zeroize::Zeroizing;
 
 use crate::diagnose::{Colour, Faulty};
-use crate::keys::{GivenSecret, KeyRing};
+use crate::keys::{GivenSecret, KeyRing, SecretSource};
 
 /// Compiles a git repository of installation profiles into a signed static tree that any HTTPS host can serve.
 #[derive(Parser)]
@@ -101,6 +101,14 @@ impl Place {
         let given = given.map_err(|problem| anyhow!("the value of `--secret` {problem}"))?;
         Ok(KeyRing::open(self.keys.as_deref(), site)?.with(given))
     }
+}
+
+/// An activation code is a secret too: `-` asks for it, everything else says where it comes from.
+type CodeSource = Result<Option<SecretSource>, String>;
+
+/// Never fails, as [`read_source`].
+fn read_code_source(text: &str) -> Result<CodeSource, Infallible> {
+    Ok(if text == "-" { Ok(None) } else { SecretSource::parse(text).map(Some) })
 }
 
 /// Never fails, because the parser of the command line would repeat the value: it may be the secret of somebody who did not read the manual.

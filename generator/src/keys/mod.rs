@@ -15,7 +15,7 @@ pub use proposal::{Missing, Proposal};
 pub use public::{NamedKey, PublicKeys, key_line, parse_public, public_file};
 pub use ring::{KeyRing, SecretName};
 pub use signer::Signer;
-pub use source::{GivenSecret, read_file as read_secret_file};
+pub use source::{GivenSecret, SecretSource, read_file as read_secret_file};
 
 use anyhow::Result;
 use zeroize::Zeroizing;

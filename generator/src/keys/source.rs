@@ -17,12 +17,9 @@ use super::SecretName;
 /// No key, code or password comes near this size.
 const LIMIT: u64 = 64 << 10;
 
-/// A secret of the command line, as `NAME=fd:N`, `NAME=file:PATH` or `NAME=env:VARIABLE`. Not printable.
+/// Where one secret comes from: `fd:N`, `file:PATH` or `env:VARIABLE`. Not printable.
 #[derive(Clone)]
-pub struct GivenSecret {
-    name: SecretName,
-    source: Source,
-}
+pub struct SecretSource(Source);
 
 #[derive(Clone)]
 enum Source {
@@ -32,19 +29,13 @@ enum Source {
     Variable(String),
 }
 
-impl GivenSecret {
-    /// Reads the option's value, and the descriptor if it names one.
+impl SecretSource {
+    /// Reads the text of an option, and the descriptor if it names one.
     ///
     /// # Errors
     /// If it has another form: a secret itself is refused without being repeated.
-    pub fn parse(text: &str) -> Result<GivenSecret, String> {
-        let form = "must be NAME=fd:N, NAME=file:PATH or NAME=env:VARIABLE; a secret is never an argument";
-        let (name, source) = text.split_once('=').ok_or(form)?;
-        let name = SecretName::given(name).ok_or_else(|| {
-            let names: Vec<&str> = SecretName::GIVEN.iter().map(|(word, _)| *word).collect();
-            format!("must begin with the name of a secret: {}", names.join(", "))
-        })?;
-        let source = match source.split_once(':') {
+    pub fn parse(text: &str) -> Result<SecretSource, String> {
+        let source = match text.split_once(':') {
             Some(("fd", number)) => {
                 let number = number.parse().map_err(|_| "needs the number of an open descriptor behind `fd:`")?;
                 let text = read_descriptor(number).map_err(|error| format!("{error:#}"))?;
@@ -52,9 +43,47 @@ impl GivenSecret {
             }
             Some(("file", path)) if !path.is_empty() => Source::File(PathBuf::from(path)),
             Some(("env", variable)) if !variable.is_empty() => Source::Variable(variable.to_owned()),
-            _ => return Err(form.to_owned()),
+            _ => return Err("must be fd:N, file:PATH or env:VARIABLE; a secret is never an argument".to_owned()),
         };
-        Ok(GivenSecret { name, source })
+        Ok(SecretSource(source))
+    }
+
+    /// The secret.
+    ///
+    /// # Errors
+    /// If the file can not be read or can be read by others, or the variable is not set.
+    pub fn read(&self) -> Result<Zeroizing<String>> {
+        match &self.0 {
+            Source::Descriptor(text) => Ok(Zeroizing::clone(text)),
+            Source::File(path) => read_file(path),
+            Source::Variable(variable) => {
+                read_variable(variable).with_context(|| format!("the environment has no variable {variable}"))
+            }
+        }
+    }
+}
+
+/// A secret of the site on the command line: NAME=SOURCE. Not printable.
+#[derive(Clone)]
+pub struct GivenSecret {
+    name: SecretName,
+    source: SecretSource,
+}
+
+impl GivenSecret {
+    /// Reads the option's value, and the descriptor if it names one.
+    ///
+    /// # Errors
+    /// As [`SecretSource::parse`].
+    pub fn parse(text: &str) -> Result<GivenSecret, String> {
+        let (name, source) = text
+            .split_once('=')
+            .ok_or("must be NAME=fd:N, NAME=file:PATH or NAME=env:VARIABLE; a secret is never an argument")?;
+        let name = SecretName::given(name).ok_or_else(|| {
+            let names: Vec<&str> = SecretName::GIVEN.iter().map(|(word, _)| *word).collect();
+            format!("must begin with the name of a secret: {}", names.join(", "))
+        })?;
+        Ok(GivenSecret { name, source: SecretSource::parse(source)? })
     }
 
     /// Which secret.
@@ -66,15 +95,9 @@ impl GivenSecret {
     /// The secret.
     ///
     /// # Errors
-    /// If the file can not be read or can be read by others, or the variable is not set.
+    /// As [`SecretSource::read`].
     pub fn read(&self) -> Result<Zeroizing<String>> {
-        match &self.source {
-            Source::Descriptor(text) => Ok(Zeroizing::clone(text)),
-            Source::File(path) => read_file(path),
-            Source::Variable(variable) => {
-                read_variable(variable).with_context(|| format!("the environment has no variable {variable}"))
-            }
-        }
+        self.source.read()
     }
 }
 
