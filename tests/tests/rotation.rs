@@ -276,6 +276,28 @@ fn in_ci_the_variable_has_to_hold_the_key_that_the_newest_root_lists() {
 }
 
 #[test]
+fn while_a_role_has_two_keys_either_signs_and_then_the_old_one_goes() {
+    let lived = Lived::new();
+    let _ = lived.site.anode(&["key", "new", "ci", "--role", "release"]).run().ok();
+    lived.root(&["add-key", "--role", "release", "ci"]);
+    lived.complete("Both keys count");
+    let secret = fs::read_to_string(lived.site.keys().join("ci.key")).expect("the key");
+    lived.site.change_title("Signed by the new one");
+    let _ = lived.site.build().env("ANODE_RELEASE_KEY", &secret).run().ok();
+    let _ = lived.site.publish().run().ok();
+    assert_eq!(lived.fetch(&lived.site.web.url).selection()["title"], "Signed by the new one");
+    lived.root(&["remove-key", "release"]);
+    lived.site.sign_root();
+    // The old key's file is still there, and is not the one that is taken.
+    lived.site.change_title("Only the new one");
+    lived.site.release();
+    assert_eq!(lived.fetch(&lived.site.web.url).selection()["title"], "Only the new one");
+    fs::remove_file(lived.site.keys().join("ci.key")).expect("removing");
+    lived.site.change_title("Nobody can sign this");
+    let _ = lived.site.build().run().fails(&[&lived.site.key_id("release"), "is not in root 3"]);
+}
+
+#[test]
 fn a_published_tree_of_another_site_is_no_previous_tree_even_after_a_rotation() {
     let lived = Lived::new();
     lived.root(&["rotate", "timestamp"]);
