@@ -2,7 +2,7 @@
 //!
 //! The index is built by the publisher's own builder and its nodes are complete. Bytes are those of *every* code's path; some codes are also looked up by the
 //! real client over a network that counts, and what it reads has to be exactly what was computed for it, or there is no figure. Only the activations of
-//! these codes are really sealed: how many others lie in the tree changes the nodes and nothing else.
+//! these codes are really sealed: how many others lie in the tree changes the nodes and nothing else. There are 1,000 packs.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,6 +17,14 @@ use serde_json::json;
 
 /// Codes that the real client looks up, of each size of a map.
 const REAL: usize = 8;
+
+/// The root node of their map lies in the release too.
+const PACKS: u64 = 1_000;
+
+/// What nobody asks for.
+fn elsewhere(number: u64) -> Entry {
+    Entry { key: Sha256::of(&number.to_be_bytes()).0, sha256: Sha256::of(b"elsewhere"), length: 1024 }
+}
 
 /// Serves a tree and remembers what was read.
 struct Counting<'a> {
@@ -77,9 +85,7 @@ fn measure(count: usize, codes: &[String]) {
     let mut publisher = Publisher::of_site(7);
     let terms = codes.iter().map(|code| (code.clone(), publisher.activation(code))).collect();
     publisher.publish_edition(&Edition { terms, ..Edition::default() }, |_| ());
-    let mut entries: Vec<_> = (0..count - codes.len())
-        .map(|other| Entry { key: Sha256::of(&other.to_be_bytes()).0, sha256: Sha256::of(b"elsewhere"), length: 1024 })
-        .collect();
+    let mut entries: Vec<_> = (0..(count - codes.len()) as u64).map(elsewhere).collect();
     for code in codes {
         let object = &publisher.tree[&publisher.activations[code]];
         let (sha256, length) = (Sha256::of(object), u32::try_from(object.len()).expect("a short object"));
@@ -88,7 +94,10 @@ fn measure(count: usize, codes: &[String]) {
     let keys: Vec<_> = entries.iter().map(|entry| entry.key).collect();
     let map = index::build(entries);
     let said = json!(MapRoot::new(count as u64, &map.root));
-    publisher.publish_edition(&Edition::default(), |release| release["index"]["activations"] = said);
+    let packs = json!(MapRoot::new(PACKS, &index::build((0..PACKS).map(elsewhere).collect()).root));
+    publisher.publish_edition(&Edition::default(), |release| {
+        release["index"] = json!({"activations": said, "packs": packs});
+    });
     for (hash, node) in map.nodes.iter().map(|(hash, node)| (*hash, node)).chain([(Sha256::of(&map.root), &map.root)]) {
         publisher.tree.insert(tree::object(&hash), node.clone());
     }

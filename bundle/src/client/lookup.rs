@@ -99,11 +99,11 @@ impl Client<'_> {
             MapStart::Object(hash) => {
                 let node = self.node(snapshot, hash)?;
                 if node.len() <= index::INLINE_LIMIT {
-                    return Err(Refusal::length(
-                        "the root node of an index",
-                        index::INLINE_LIMIT as u64 + 1,
-                        node.len() as u64,
-                    ));
+                    return Err(Refusal::Integrity {
+                        what: "the root node of an index".to_owned(),
+                        wanted: "one of its size in the release itself".to_owned(),
+                        found: "it beside the release".to_owned(),
+                    });
                 }
                 node
             }

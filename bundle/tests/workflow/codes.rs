@@ -88,6 +88,21 @@ fn a_code_is_never_unknown_on_the_word_of_an_older_tree_while_the_newer_one_is_i
 }
 
 #[test]
+fn another_timestamp_of_the_same_version_is_not_a_newer_one() {
+    let (roots, release_key, timestamp_key) = (Signer::several(3), Signer::random(), Signer::random());
+    let publisher = || Publisher::with_keys(7, 2, &roots, release_key.clone(), timestamp_key.clone());
+    let (mut own, mut twin) = (publisher(), publisher());
+    own.revoke();
+    twin.publish();
+    let mut network = Network::of(&[&own.tree, &twin.tree]);
+    let mut medium = Medium::new(&own, &["a", "b"]);
+    assert_eq!(exit(&medium.activate(&mut network, CODE)), 11);
+    assert!(network.requests().contains(&"b timestamp.signed".to_owned()));
+    // The other mirror by itself knows the code.
+    Medium::new(&own, &["b"]).activate(&mut network, CODE).unwrap();
+}
+
+#[test]
 fn a_revoked_code_is_unknown_from_the_next_release_on() {
     let mut publisher = Publisher::new();
     let mut medium = Medium::new(&publisher, &["a"]);
