@@ -26,6 +26,8 @@ pub mod page;
 #[cfg(feature = "hosts")]
 mod run;
 #[cfg(feature = "hosts")]
+mod wanted;
+#[cfg(feature = "hosts")]
 mod words;
 #[cfg(feature = "hosts")]
 mod world;

@@ -68,6 +68,8 @@ impl Words {
 
     fn value(&self, value: &Value, now: Moment) -> Value {
         match value {
+            // TOML has no null.
+            Value::String(text) if text == "{absent}" => Value::Null,
             Value::String(text) if text.starts_with("{listed:") => {
                 let name = text.trim_start_matches("{listed:").trim_end_matches('}');
                 serde_json::to_value(&Signer::named(name).listed).expect("a key")
