@@ -259,3 +259,19 @@ fn an_expired_own_copy_does_not_stand_in_the_way_of_a_new_one() {
     let snapshot = medium.refresh(&mut Network::of(&[&publisher.tree])).unwrap();
     assert_eq!((snapshot.timestamp.version, snapshot.offline), (2, false));
 }
+
+#[test]
+fn offline_is_said_where_mirrors_are_silent_and_nowhere_else() {
+    let publisher = Publisher::new();
+    let mut medium = Medium::new(&publisher, &["a"]);
+    let mut network = Network::of(&[&publisher.tree]);
+    let offline = |medium: &Medium| medium.events.iter().any(|event| matches!(event, Event::Offline { .. }));
+    medium.refresh(&mut network).unwrap();
+    assert!(!offline(&medium), "the mirror answers");
+    network.cut("a");
+    medium.refresh(&mut network).unwrap();
+    assert!(offline(&medium));
+    medium.mirrors.clear();
+    medium.refresh(&mut network).unwrap();
+    assert!(!offline(&medium), "this medium has no mirrors");
+}

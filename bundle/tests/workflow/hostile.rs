@@ -1,7 +1,9 @@
 //! Documents that are validly signed and not what was asked for, and signatures that are not what they say.
 
 use crate::simulator::*;
-use anode_bundle::name::tree;
+use anode_bundle::document::MapRoot;
+use anode_bundle::index::{self, Entry};
+use anode_bundle::name::{Sha256, tree};
 use anode_bundle::signature::comment;
 use serde_json::{Value, json};
 
@@ -207,11 +209,29 @@ fn an_index_that_is_not_in_the_form_of_its_size_is_refused() {
         |_| (),
         |release| {
             let packs = data_encoding::BASE64.decode(release["index"]["packs"]["node"].as_str().unwrap().as_bytes());
-            let hash = anode_bundle::name::Sha256::of(&packs.unwrap());
+            let hash = Sha256::of(&packs.unwrap());
             release["index"]["packs"] = json!({"count": 1, "sha256": hash});
         },
     );
     let run =
         |publisher: &Publisher| exit(&Medium::new(publisher, &["a"]).install(&mut Network::of(&[&publisher.tree])));
     assert_eq!([&publisher, &wrong_count, &inlined, &named].map(run), [0, 23, 24, 23]);
+}
+
+#[test]
+fn an_activation_of_64_kib_is_taken_and_a_longer_one_is_not_even_asked_for() {
+    let mut publisher = Publisher::of_site(7);
+    publisher.publish_with(|terms| terms["padding"] = "x".repeat(40_000).into(), |_| ());
+    assert_eq!(publisher.tree[&publisher.activation_path()].len(), 65_536);
+    Medium::new(&publisher, &["a"]).activate(&mut Network::of(&[&publisher.tree]), CODE).unwrap();
+
+    let object = vec![0; 65_537];
+    let sha256 = Sha256::of(&object);
+    let entry = Entry { key: code_derives(CODE, &publisher.id).0.0, sha256, length: 65_537 };
+    let map = MapRoot::new(1, &index::build(vec![entry]).root);
+    publisher.publish_edition(&Edition::default(), |release| release["index"]["activations"] = json!(map));
+    publisher.tree.insert(tree::object(&sha256), object);
+    let mut network = Network::of(&[&publisher.tree]);
+    assert_eq!(exit(&Medium::new(&publisher, &["a"]).activate(&mut network, CODE)), 23);
+    assert!(!network.requests().contains(&format!("a {}", tree::object(&sha256))));
 }
