@@ -287,16 +287,17 @@ mod tests {
     }
 
     #[test]
-    fn a_node_under_the_wrong_prefix_is_never_an_absence() {
+    fn a_leaf_is_read_on_the_path_of_its_keys_and_nowhere_else() {
+        let bits = |key: &[u8], depth: u8| -> Vec<u8> {
+            (0..usize::from(depth) * 5).map(|at| key[at / 8] >> (7 - at % 8) & 1).collect()
+        };
         let map = build((0..5000).map(entry).collect());
         let key = entry(1).key;
-        for (_, node) in &map.nodes {
-            if let Ok(Step::Absent) = step(node, node[5], &key) {
-                let depth = node[5];
-                // Accepted as an absence only by the node that really is on the key's path.
-                let first: [u8; 32] = node[HEADER..HEADER + 32].try_into().unwrap();
-                assert!(node[4] == 0 || shares_prefix(&first, &key, depth));
-            }
+        let leaves: Vec<_> = map.nodes.iter().filter(|(_, node)| node[4] == 1).collect();
+        let here = |node: &[u8]| bits(&node[HEADER..], node[5]) == bits(&key, node[5]);
+        assert_eq!(leaves.iter().filter(|(_, node)| here(node)).count(), 1);
+        for (_, node) in leaves {
+            assert_eq!(read(node, node[5], &key).is_ok(), here(node));
         }
     }
 

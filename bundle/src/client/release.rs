@@ -87,10 +87,10 @@ impl Client<'_> {
     /// Keeps timestamp and release as a pair, after both were verified. What a run falls back to never replaces something newer.
     fn commit(&mut self, candidate: &Candidate, files: &ReleaseFiles) {
         let version = candidate.timestamp.document.version;
-        if version < self.committed {
+        self.committed = self.committed.max(version);
+        if version != self.committed {
             return;
         }
-        self.committed = version;
         if candidate.origin != Origin::State {
             let signed_release = [&files.signature[..], &files.body[..]].concat();
             if let Err(problem) = self.state.keep_pair(&self.trust, &candidate.signed, &signed_release) {

@@ -67,6 +67,21 @@ fn every_mirror_is_asked_for_the_next_root_and_the_first_fresh_one_for_the_rest(
 }
 
 #[test]
+fn the_mirror_of_the_best_timestamp_is_the_first_to_be_asked_for_the_rest() {
+    let mut publisher = Publisher::new();
+    let old = publisher.tree.clone();
+    publisher.now = start().plus(HOUR / 2);
+    publisher.publish();
+    let mut network = Network::of(&[&old, &publisher.tree, &old]);
+    let mut medium = Medium::new(&publisher, &["a", "b", "c"]);
+    medium.rtc = start().plus(3 * DAY);
+    medium.refresh(&mut network).unwrap();
+    let requests = network.requests();
+    let releases: Vec<_> = requests.iter().filter(|request| request.contains("release/")).collect();
+    assert_eq!(releases, ["b release/2.json", "b release/2.json.minisig"], "{requests:?}");
+}
+
+#[test]
 fn a_mirror_that_does_not_answer_is_not_asked_twice_in_one_run() {
     let publisher = Publisher::new();
     let mut network = Network::of(&[&publisher.tree, &publisher.tree]);
