@@ -153,6 +153,7 @@ impl Target {
         if fs::canonicalize(from).ok() == Some(fs::canonicalize(&objects)?) {
             return Ok(0);
         }
+        check_objects(from)?;
         let mut added = 0;
         for entry in WalkDir::new(from).min_depth(1).max_depth(2).sort_by_file_name() {
             let entry = entry.with_context(|| format!("reading `{}`", from.display()))?;
@@ -203,6 +204,21 @@ impl Target {
         }
         Ok(())
     }
+}
+
+/// An object that only older releases need was not audited with the newest one, and machines still read it.
+fn check_objects(folder: &Path) -> Result<()> {
+    for entry in WalkDir::new(folder).min_depth(2).max_depth(2).sort_by_file_name() {
+        let entry = entry.with_context(|| format!("reading `{}`", folder.display()))?;
+        check_plain(&entry)?;
+        let bytes = fs::read(entry.path()).with_context(|| format!("reading `{}`", entry.path().display()))?;
+        ensure!(
+            entry.file_name().to_str() == Some(Sha256::of(&bytes).to_string().as_str()),
+            "`{}` does not hold the bytes that its name stands for: remove it, build again, and publish",
+            entry.path().display()
+        );
+    }
+    Ok(())
 }
 
 /// A line of [`LINEAGE`].
@@ -279,14 +295,15 @@ mod tests {
     fn publishing_again_repairs_an_object_of_the_same_length() {
         let folder = tempfile::tempdir().unwrap();
         let (tree, published) = (folder.path().join("tree"), folder.path().join("published"));
+        let object = format!("objects/aa/{}", Sha256::of(b"right"));
         fs::create_dir_all(tree.join("objects/aa")).unwrap();
-        fs::write(tree.join("objects/aa/x"), "right").unwrap();
+        fs::write(tree.join(&object), "right").unwrap();
         let target = Target::open(&published).unwrap();
         assert_eq!(target.place(&tree, None).unwrap().new_objects, 1);
         assert_eq!(target.place(&tree, None).unwrap().new_objects, 0);
-        fs::write(published.join("objects/aa/x"), "wrong").unwrap();
+        fs::write(published.join(&object), "wrong").unwrap();
         assert_eq!(target.place(&tree, None).unwrap().new_objects, 1);
-        assert_eq!(fs::read_to_string(published.join("current/objects/aa/x")).unwrap(), "right");
+        assert_eq!(fs::read_to_string(published.join(format!("current/{object}"))).unwrap(), "right");
     }
 
     #[test]
