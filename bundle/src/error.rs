@@ -179,10 +179,10 @@ impl Refusal {
             Self::ProfileUnknown { .. } => "choose one of the profiles that are offered",
             Self::AnswerInvalid { .. } => "give an answer of the form that is described",
             Self::SignatureInvalid { .. } | Self::BelowThreshold { .. } => {
-                "do not go on: somebody changed the tree, or the publisher signed with a wrong key; tell the operator"
+                "do not go on: somebody changed the tree, the publisher signed with a wrong key, or the root or its signatures here are not the site's; tell the operator"
             }
             Self::Expired { .. } => {
-                "set this machine's clock if it is wrong; otherwise the operator has to run `anode refresh` or publish again"
+                "set this machine's clock if it is wrong; otherwise the operator has to run `anode refresh`, publish again, or renew the root"
             }
             Self::Rollback { .. } => {
                 "the mirror is behind or somebody replays an old tree; try another mirror or tell the operator"

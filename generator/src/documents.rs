@@ -252,7 +252,8 @@ fn body<D: Document + Serialize>(document: &D, limit: u64) -> Result<Vec<u8>> {
 fn sign<D: Document>(body: &[u8], version: u64, root: &Root, role: &Role, signer: &Signer) -> Result<Vec<u8>> {
     ensure!(
         role.keys.contains(signer.listed()),
-        "the {} key {} is not in root {} of this site; use the right key folder, or rotate the key",
+        "the {} key {} is not in root {} of this site; `anode key list` shows the one that is: give that, in the key \
+         folder or in CI's variable",
         D::KIND,
         signer.listed().id,
         root.version

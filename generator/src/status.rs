@@ -148,7 +148,7 @@ impl View<'_> {
                 Level::Alarm,
                 None,
                 format!("nothing could be read: {problem}"),
-                "look at the web server",
+                "look at the web server; `--ca FILE` trusts a private authority",
             )),
             Ok(None) => {
                 tasks.push(task(

@@ -150,7 +150,7 @@ pub fn check_keys(folder: &Path, repository: &Repository) -> Problems {
         Ok(site) => check_policy(&site, folder, repository),
         Err(error) => {
             let problem = Problem::error("keys/root", format!("{error:#}"));
-            problem.help("`anode init` makes a repository with its keys").into()
+            problem.help("repair what is named, or take `keys/root` back from git").into()
         }
     }
 }

@@ -313,6 +313,7 @@ fn take_back(options: &Revoke) -> Result<()> {
         say(&format!("new key     {pack}"));
     }
     say("the code works until the next tree is published, and on media with a copy until that copy's end");
+    say("next        commit `codes/`, then `anode build` and `anode publish`");
     Ok(())
 }
 

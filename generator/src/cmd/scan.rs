@@ -62,7 +62,8 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         say(&format!("error: {finding}"));
     }
     if !scan.findings.is_empty() {
-        say("help: whoever can read these files can have the secrets: remove the files and replace the secrets");
+        say("help: whoever can read these files can have the secrets: remove the files and replace the secrets;");
+        say("      the repository itself is searched with `--in-repository`");
         return Ok(ExitCode::FAILURE);
     }
     if !options.json {

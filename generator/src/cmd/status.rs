@@ -135,7 +135,7 @@ fn show(status: &Status) -> Result<Vec<String>> {
     let drift = match status.repository {
         Drift::Equal => "what the repository says",
         Drift::Differs => "not what the repository says",
-        Drift::Unknown => "not compared: the seal secret is not here",
+        Drift::Unknown => "not compared: that needs a published tree and the seal secret",
     };
     lines.push(format!("is         {}, {drift}", version(status.published)));
     lines.push(format!("built      {}", version(status.built)));

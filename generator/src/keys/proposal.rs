@@ -147,7 +147,9 @@ fn check_signature(roles: &[&Role], root: &Root, body: &[u8], version: &Version,
     let bytes = version.signatures.get(&key).map(Vec::as_slice).unwrap_or_default();
     let file = match SignatureFile::parse(bytes) {
         Ok(file) => file,
-        Err(problem) => bail!("the signature file {problem}"),
+        Err(problem) => {
+            bail!("the signature file {problem}; remove it, and sign again as `anode root status` says then")
+        }
     };
     ensure!(file.key == key, "it is a signature of the key {}, so it must be named after that one", file.key);
     let mut listed = roles.iter().flat_map(|role| &role.keys).filter(|listed| listed.id == key).peekable();
@@ -163,7 +165,7 @@ fn check_signature(roles: &[&Role], root: &Root, body: &[u8], version: &Version,
     let wanted = comment(Root::KIND, root.version, &root.site);
     ensure!(
         file.comment == wanted,
-        "its trusted comment is `{}` and must be `{wanted}`; sign again",
+        "its trusted comment is `{}` and must be `{wanted}`; remove the file and sign again with that `-t`",
         anode_bundle::display::line(&file.comment, 120)
     );
     Ok(())

@@ -40,7 +40,7 @@ impl Signer {
     /// # Errors
     /// If the text is no minisign secret key, or the password is wrong.
     pub fn read(text: &str, password: &mut dyn FnMut() -> Result<Zeroizing<String>>) -> Result<Signer> {
-        let no_key = "this is no minisign secret key: a comment and a line of base64 were expected";
+        let no_key = "this is no minisign secret key: both lines of a key file were expected, a comment and base64";
         let line = text.lines().nth(1).unwrap_or_default().trim();
         let stored = BASE64.decode(line.as_bytes()).map(Zeroizing::new).unwrap_or_default();
         ensure!(stored.len() == KEY_BYTES && stored.starts_with(b"Ed"), no_key);
