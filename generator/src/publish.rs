@@ -3,6 +3,7 @@
 //! Layout below the target: `objects/` (shared by all trees, only ever added to), `trees/<number>/`, `current → trees/<number>`. The web server's
 //! root is `current`. A reader sees the old tree or the new one; objects of the old one stay where they are.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -248,7 +249,15 @@ fn check_ours(folder: &Path) -> Result<()> {
     let is_link = |name: &str| fs::symlink_metadata(folder.join(name)).is_ok_and(|metadata| metadata.is_symlink());
     let is_there = |name: &str| fs::symlink_metadata(folder.join(name)).is_ok();
     let ours = is_link("current") || is_there(".lock");
-    let foreign = is_there("current") && !is_link("current")
+    // A file system's own folder is nobody's; a key folder or a home would be somebody's.
+    let is_expected = |name: &OsStr| ["objects", "trees", "lost+found"].iter().any(|expected| name == *expected);
+    let is_used = !ours
+        && fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .any(|entry| entry.is_ok_and(|entry| !is_expected(&entry.file_name())));
+    let foreign = is_used
+        || is_there("current") && !is_link("current")
         || ["objects", "trees"].iter().any(|name| is_link(name) || is_there(name) && !ours)
         || ["anode.toml", TIMESTAMP].iter().any(|name| is_there(name));
     ensure!(!foreign, "`{}` holds something else than published trees; name an empty or new folder", folder.display());
@@ -313,6 +322,8 @@ mod tests {
             ("objects/precious", false),
             ("current/index.html", false),
             ("anode.toml", false),
+            ("release.key", false),
+            ("somebody/s.txt", false),
             ("timestamp.signed", false),
             ("objects", true),
         ] {

@@ -161,6 +161,7 @@ impl View<'_> {
             Ok(Some(published)) => self.published(published, tree, &mut documents, &mut tasks),
         }
         tasks.extend(documents.iter().filter_map(ending));
+        tasks.extend(self.clock_is_behind(&documents));
         self.waiting(proposal, &mut tasks);
         let codes = codes(&self.repository.codes, self.now);
         if let Some(first) = codes.ending.first() {
@@ -185,6 +186,16 @@ impl View<'_> {
             codes,
             tasks,
         }
+    }
+
+    /// Nothing ends for a clock that stands still, so a monitor with one would stay green for ever.
+    fn clock_is_behind(&self, documents: &[Row]) -> Option<Task> {
+        let newest = documents.iter().max_by_key(|row| row.expiry.issued)?;
+        let Expiry { document, version, issued, .. } = &newest.expiry;
+        (self.now < *issued).then(|| {
+            let what = format!("the clock reads {}, and {document} {version} was made on {issued}", self.now);
+            task(Level::Alarm, None, what, "set the clock of this machine: nothing here can be judged without it")
+        })
     }
 
     fn row(&self, expiry: Expiry, keys: &[ListedKey]) -> Row {

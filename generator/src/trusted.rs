@@ -147,7 +147,7 @@ pub fn probe_terms(repository: &Path) -> Result<CodeTerms> {
 #[must_use]
 pub fn check_keys(folder: &Path, repository: &Repository) -> Problems {
     match TrustedSite::with_config(folder, repository.site.clone()) {
-        Ok(site) => check_policy(&site, folder, repository),
+        Ok(site) => check_policy(&site, folder, repository, clock::now()),
         Err(error) => {
             let problem = Problem::error("keys/root", format!("{error:#}"));
             problem.help("repair what is named, or take `keys/root` back from git").into()
@@ -155,12 +155,12 @@ pub fn check_keys(folder: &Path, repository: &Repository) -> Problems {
     }
 }
 
-/// Compares what the repository wants with what its root allows: the root is signed, so it wins.
+/// Compares what the repository wants at `now` with what its root allows: the root is signed, so it wins.
 #[must_use]
-pub fn check_policy(site: &TrustedSite, folder: &Path, repository: &Repository) -> Problems {
+pub fn check_policy(site: &TrustedSite, folder: &Path, repository: &Repository, now: Moment) -> Problems {
     let mut problems = Problems::new();
     let root = site.root();
-    for (path, warning) in site.warnings(clock::now()) {
+    for (path, warning) in site.warnings(now) {
         problems.push(Problem::warning(&path, warning));
     }
     for (path, problem) in &site.keys.unreadable {

@@ -49,6 +49,7 @@ fn what_ends_is_announced_and_a_missing_refresh_is_an_alarm() {
     let _ = site.code(&[Site::SERVER], &["--expires", "20d", "--label", "front-desk"]);
     site.release();
     says(&site, &["--now", &in_days(1)], 0, &["nothing to do"]);
+    says(&site, &["--now", "1970-01-01T00:00:00Z"], 2, &["ALARM      the clock reads 1970-01-01", "set the clock"]);
     says(&site, &["--now", &in_days(3)], 2, &["ALARM      the timestamp was refreshed 3 days ago", "anode refresh"]);
     says(
         &site,

@@ -86,11 +86,12 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    pub fn load(folder: &Path) -> Result<Prepared> {
+    /// Loads and renders a repository; lifetimes are judged at `at`.
+    pub fn load(folder: &Path, at: Moment) -> Result<Prepared> {
         let (repository, mut warnings) = repository::load(folder).map_err(Faulty)?;
         let site = TrustedSite::with_config(folder, repository.site.clone())?;
         let progress = Bars::new();
-        warnings.append(trusted::check_policy(&site, folder, &repository));
+        warnings.append(trusted::check_policy(&site, folder, &repository, at));
         let (packs, found) = render_packs(&repository, &progress).map_err(Faulty)?;
         warnings.append(found);
         warnings.append(validate::check_rendered(&repository, packs.rendered.values()));
@@ -114,7 +115,7 @@ pub(super) fn compile(
     at: Moment,
     previous: impl FnOnce(&mut TrustedSite) -> Result<Option<Previous>>,
 ) -> Result<(Built, Problems)> {
-    let mut prepared = Prepared::load(folder)?;
+    let mut prepared = Prepared::load(folder, at)?;
     let ring = ring(prepared.site.id())?;
     let previous = previous(&mut prepared.site)?.into_iter().collect();
     let built = build(Order { source: prepared.source(at), ring: &ring, out, previous })?;
@@ -125,14 +126,14 @@ pub(super) fn compile(
 fn propose(options: &Options) -> Result<ExitCode> {
     let folder = &options.place.repository;
     let commit = strict::head(folder)?;
-    let mut prepared = Prepared::load(folder)?;
+    let at = clock::build_time(options.at)?;
+    let mut prepared = Prepared::load(folder, at)?;
     let ring = options.place.ring(prepared.site.id())?;
     let out = options.out.clone().unwrap_or_else(|| folder.join(DEFAULT_PROPOSAL));
     let previous = match &options.previous {
         Some(previous) => previous_tree(previous, options.ca.as_deref(), &mut prepared.site)?,
         None => None,
     };
-    let at = clock::build_time(options.at)?;
     let order = Order { source: prepared.source(at), ring: &ring, out: &out, previous: previous.into_iter().collect() };
     let (proposal, draft) = strict::propose(order, commit)?;
     if !prepared.warnings.is_empty() {

@@ -106,7 +106,7 @@ fn review(options: &Review) -> Result<Reviewed> {
         folder.display(),
         proposal.commit
     );
-    let mut prepared = Prepared::load(folder)?;
+    let mut prepared = Prepared::load(folder, now)?;
     proposal.check(prepared.site.id(), now)?;
     let address = previous_address(options, &prepared, &proposal)?;
     let published = match &address {

@@ -70,7 +70,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
 fn look(options: &Options) -> Result<Status> {
     let folder = &options.place.repository;
     let now = options.now.unwrap_or_else(clock::now);
-    let mut prepared = Prepared::load(folder)?;
+    let mut prepared = Prepared::load(folder, now)?;
     let at = options.to.clone().or_else(|| prepared.repository.site.urls.first().cloned());
     let at = at.context("`anode.toml` names no address of the site: say with `--to DIR|URL` where it is published")?;
     let (mut transport, base) = if is_address(&at) || Path::new(&at).is_dir() {
@@ -135,7 +135,8 @@ fn show(status: &Status) -> Result<Vec<String>> {
     let drift = match status.repository {
         Drift::Equal => "what the repository says",
         Drift::Differs => "not what the repository says",
-        Drift::Unknown => "not compared: that needs a published tree and the seal secret",
+        Drift::Unknown if status.published.is_none() => "and so not compared",
+        Drift::Unknown => "not compared: the seal secret is not here",
     };
     lines.push(format!("is         {}, {drift}", version(status.published)));
     lines.push(format!("built      {}", version(status.built)));
