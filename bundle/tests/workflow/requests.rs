@@ -86,9 +86,11 @@ fn a_mirror_that_does_not_answer_is_not_asked_twice_in_one_run() {
     let publisher = Publisher::new();
     let mut network = Network::of(&[&publisher.tree, &publisher.tree]);
     network.cut("a");
-    Medium::new(&publisher, &["a", "b"]).install(&mut network).unwrap();
+    let mut medium = Medium::new(&publisher, &["a", "b"]);
+    medium.install(&mut network).unwrap();
     let asked = network.requests();
     assert_eq!(asked.iter().filter(|request| request.starts_with("a ")).count(), 1, "{asked:?}");
+    assert!(!medium.was_warned(&["failed before"]), "{:?}", medium.events);
 }
 
 #[test]
