@@ -441,13 +441,14 @@ impl MapRoot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{seal, signature};
+    use crate::{client, seal, signature};
 
     #[test]
     fn what_is_read_of_each_file_is_limited_as_the_format_says() {
         let limits = [ROOT_LIMIT, signature::LIMIT, TIMESTAMP_BODY_LIMIT, TIMESTAMP_LIMIT, RELEASE_LIMIT];
         assert_eq!(limits, [65_536, 1_024, 4_096, 5_120, 8_192]);
         assert_eq!([index::NODE_LIMIT, seal::ACTIVATION_LIMIT, seal::PACK_LIMIT], [8_712, 65_536, 16_777_216]);
+        assert_eq!(client::PAIR_LIMIT, 4 + 5_120 + 1_024 + 8_192);
     }
 
     #[test]
