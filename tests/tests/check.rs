@@ -160,7 +160,7 @@ versions = ["1"]
 architectures = ["amd64"]
 hand_over = "files"
 
-[second_stage]
+[[second_stage]]
 pinned = true
 how = "there is none"
 

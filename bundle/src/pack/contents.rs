@@ -296,6 +296,8 @@ mod tests {
             boot: Some(Boot {
                 kernel: blob(),
                 initrd: Vec::new(),
+                images: BTreeMap::new(),
+                carry_fetcher: false,
                 command_line: "host= quiet".to_owned(),
                 inserts: vec![insert(5)],
             }),

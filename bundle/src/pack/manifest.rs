@@ -1,5 +1,7 @@
 //! The manifest of a pack: what is in it, what to boot, what to ask.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::prompt::Prompt;
@@ -87,6 +89,12 @@ pub struct Boot {
     pub kernel: Blob,
     /// The initrds, in their order.
     pub initrd: Vec<Blob>,
+    /// Second stages that are fetched in the installer's initramfs, by the name that the definition gives them. The files of the pack say how.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub images: BTreeMap<Id, Blob>,
+    /// The hand-over puts the fetcher's own program into the initrd, for the files of the pack to call.
+    #[serde(default)]
+    pub carry_fetcher: bool,
     /// The kernel command line, at most 2,000 characters with its inserts.
     pub command_line: String,
     /// Where answers belong in the command line.

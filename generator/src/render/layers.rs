@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anode_bundle::pack::Ansible;
+use anode_bundle::name::Id;
+use anode_bundle::pack::{Ansible, Blob};
 use tera::{Context, Map};
 
 use super::markers::Nonce;
@@ -104,6 +105,20 @@ impl<'r> Layers<'r> {
         context.insert_value("prompt", table(markers));
         context
     }
+}
+
+/// What templates see as `image`: the pinned second stages by name, each with `url`, `urls`, `sha256` and `length`.
+pub fn images(images: &BTreeMap<Id, Blob>) -> tera::Value {
+    table(images.iter().map(|(name, blob)| {
+        let urls: Vec<_> = blob.urls.iter().map(|url| tera::Value::normal_string(url)).collect();
+        let facts = [
+            ("url", urls.first().cloned().unwrap_or_else(tera::Value::none)),
+            ("urls", urls.into()),
+            ("sha256", tera::Value::normal_string(&blob.sha256.to_string())),
+            ("length", blob.length.into()),
+        ];
+        (name.as_str(), table(facts))
+    }))
 }
 
 fn table<'k>(entries: impl IntoIterator<Item = (&'k str, tera::Value)>) -> tera::Value {

@@ -14,7 +14,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anode_bundle::name::{Id, SafePath};
-use anode_bundle::pack::{Answers, Boot, Contents, File, Insert, Installer, Manifest, Prompt, PromptType};
+use anode_bundle::pack::{
+    Answers, Blob, Boot, Contents, File, Insert, Installer, Manifest, Prompt, PromptType, SecondStage,
+};
 
 use crate::diagnose::{Origin, Problem, Problems, Source};
 use crate::repository::{
@@ -184,11 +186,14 @@ struct Pass<'a, 'r> {
 impl<'r> Pass<'_, 'r> {
     fn run(mut self) -> Result<Rendered, Problems> {
         let definition = self.layers.definition;
+        let images = self.images();
+        self.context.insert_value("image", layers::images(&images));
+        let second_stage = self.second_stage(&images);
         let mut files = Vec::new();
         for template in &definition.files {
             files.extend(self.file(template));
         }
-        let boot = self.boot();
+        let boot = self.boot(images);
         let (profile, site) = (self.layers.profile, &self.layers.repository.site);
         for prompt in profile.prompts.iter().filter(|prompt| !self.used.contains(&prompt.value.name)) {
             let message = format!("no file asks for the prompt `{}`", prompt.value.name);
@@ -213,7 +218,7 @@ impl<'r> Pass<'_, 'r> {
             },
             hand_over: definition.hand_over,
             unattended: profile.unattended,
-            second_stage: definition.second_stage.clone(),
+            second_stage,
             boot,
             files: files.iter().map(|(file, _, _)| file.clone()).collect(),
             prompts: profile.prompts.iter().map(|prompt| prompt.value.clone()).collect(),
@@ -253,11 +258,10 @@ impl<'r> Pass<'_, 'r> {
     }
 
     fn file(&mut self, template: &'r FileTemplate) -> Option<(File, Vec<u8>, &'r FileTemplate)> {
-        if let Some(when) = &template.when {
-            let test = format!("{{% if {} %}}yes{{% endif %}}", when.value);
-            if self.inline(when, test, Rule::Line)?.0.is_empty() {
-                return None;
-            }
+        if let Some(when) = &template.when
+            && !self.applies(when)?
+        {
+            return None;
         }
         let name = template.template.value.as_str();
         let (text, inserts) = if template.verbatim {
@@ -336,8 +340,51 @@ impl<'r> Pass<'_, 'r> {
         rendered
     }
 
+    /// The second stages that are pinned, by name. One whose address renders to nothing is not needed.
+    fn images(&mut self) -> BTreeMap<Id, Blob> {
+        let mut images = BTreeMap::new();
+        let Some(boot) = &self.layers.definition.boot else { return images };
+        for (name, template) in &boot.images {
+            let Some((url, _)) = self.inline(template, template.value.clone(), Rule::Address) else { continue };
+            if let Some(blob) = self.layers.repository.lock.blob(&url) {
+                images.insert(name.clone(), blob);
+            } else if !url.is_empty() {
+                let message = format!("the second stage `{name}` is not pinned");
+                self.problems.push(self.unpinned(&message, &[&url]));
+            }
+        }
+        images
+    }
+
+    /// What is known about the parts that the installer fetches by itself: the first case that applies.
+    fn second_stage(&mut self, images: &BTreeMap<Id, Blob>) -> SecondStage {
+        for case in &self.layers.definition.second_stage {
+            if case.when.as_ref().is_some_and(|when| self.applies(when) != Some(true)) {
+                continue;
+            }
+            let missing = case.images.iter().find(|image| !images.contains_key(image));
+            return match missing.filter(|_| case.pinned) {
+                Some(image) => SecondStage { pinned: false, how: format!("`{image}` is not in `anode.lock`") },
+                None => SecondStage { pinned: case.pinned, how: case.how.clone() },
+            };
+        }
+        SecondStage { pinned: false, how: "the definition does not say".to_owned() }
+    }
+
+    /// Is the expression true? `None`: it is wrong, and that was reported.
+    fn applies(&mut self, when: &'r Located<String>) -> Option<bool> {
+        let test = format!("{{% if {} %}}yes{{% endif %}}", when.value);
+        self.inline(when, test, Rule::Line).map(|(text, _)| !text.is_empty())
+    }
+
+    fn unpinned(&self, message: &str, urls: &[&String]) -> Problem {
+        let list = urls.iter().map(|url| format!("`{url}`")).collect::<Vec<_>>().join(" and ");
+        let problem = Problem::at(&self.layers.profile.installer.origin, message);
+        problem.as_warning().help(format!("pin {list} in `anode.lock`"))
+    }
+
     /// What to boot, if all of it is pinned.
-    fn boot(&mut self) -> Option<Boot> {
+    fn boot(&mut self, images: BTreeMap<Id, Blob>) -> Option<Boot> {
         let boot = self.layers.definition.boot.as_ref()?;
         let kernel = self.inline(&boot.kernel, boot.kernel.value.clone(), Rule::Address);
         let initrd: Vec<_> =
@@ -350,15 +397,11 @@ impl<'r> Pass<'_, 'r> {
         let Some((kernel, initrd)) = pinned.as_ref().and_then(|blobs| blobs.split_first()) else {
             let message = "kernel and initrd are not pinned: the pack can be handed over with --files only";
             let missing: Vec<_> = urls.iter().map(|(url, _)| url).filter(|url| lock.blob(url).is_none()).collect();
-            let list = missing.iter().map(|url| format!("`{url}`")).collect::<Vec<_>>().join(" and ");
-            self.problems.push(
-                Problem::at(&self.layers.profile.installer.origin, message)
-                    .as_warning()
-                    .help(format!("pin {list} in `anode.lock`")),
-            );
+            self.problems.push(self.unpinned(message, &missing));
             return None;
         };
-        Some(Boot { kernel: kernel.clone(), initrd: initrd.to_vec(), command_line, inserts })
+        let carry_fetcher = boot.carry_fetcher;
+        Some(Boot { kernel: kernel.clone(), initrd: initrd.to_vec(), images, carry_fetcher, command_line, inserts })
     }
 
     /// The public files, with the defaults of prompts in their places.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anode_bundle::name::{Id, SafePath};
-use anode_bundle::pack::{HandOver, SecondStage};
+use anode_bundle::pack::HandOver;
 
 use super::Snippets;
+use super::boot::{BootTemplates, SecondStageCase, read_boot, read_second_stage};
 use super::fields::{Fields, Located, read_toml};
 use super::profile::is_word;
 use super::value::{TYPE_WORDS, Variable, VariableType};
@@ -29,8 +30,8 @@ pub struct InstallerDefinition {
     pub hand_over: HandOver,
     /// What to boot; templates.
     pub boot: Option<BootTemplates>,
-    /// What is known about the parts that the installer fetches by itself.
-    pub second_stage: SecondStage,
+    /// What is known about the parts that the installer fetches by itself: the first case that applies counts, the last one applies always.
+    pub second_stage: Vec<SecondStageCase>,
     /// The definition layer.
     pub variables: BTreeMap<String, Variable>,
     /// What is written.
@@ -43,17 +44,6 @@ pub struct InstallerDefinition {
     pub snippets: Snippets,
     /// `manifest.toml`
     pub origin: Origin,
-}
-
-/// `[boot]`: templates of one line each.
-#[derive(Debug, Clone)]
-pub struct BootTemplates {
-    /// The kernel's address.
-    pub kernel: Located<String>,
-    /// The initrds' addresses.
-    pub initrd: Vec<Located<String>>,
-    /// The kernel command line.
-    pub command_line: Located<String>,
 }
 
 /// `[[files]]`
@@ -141,8 +131,8 @@ impl Format {
 }
 
 /// Names that templates have in any case.
-pub const RESERVED_VARIABLES: [&str; 8] =
-    ["prompt", "profile", "site", "installer", "version", "architecture", "ansible", "organisation"];
+pub const RESERVED_VARIABLES: [&str; 9] =
+    ["prompt", "profile", "site", "installer", "version", "architecture", "ansible", "organisation", "image"];
 
 /// Reads a definition from its files, whose names are relative to its folder. `shared` are templates of all definitions.
 pub fn read(id: &Id, mut files: Snippets, shared: &Snippets, problems: &mut Problems) -> Option<InstallerDefinition> {
@@ -164,14 +154,7 @@ pub fn read(id: &Id, mut files: Snippets, shared: &Snippets, problems: &mut Prob
             top.missing("installer", "[installer]");
         }
         let boot = top.table("boot", read_boot).flatten();
-        let second_stage = top.table("second_stage", |table| {
-            let pinned = table.switch("pinned").unwrap_or(false);
-            let how = table.required_title("how", 240, "how = \"why nothing else has to be trusted, or what has\"");
-            SecondStage { pinned, how: how.unwrap_or_default() }
-        });
-        if second_stage.is_none() && !top.has("second_stage") {
-            top.missing("second_stage", "[second_stage]");
-        }
+        let second_stage = read_second_stage(top, boot.as_ref());
         let variables = top.named_tables("variables", read_variable);
         let file_templates: Vec<_> =
             top.tables("files", |table| read_file(table, &files)).into_iter().flatten().collect();
@@ -200,7 +183,7 @@ pub fn read(id: &Id, mut files: Snippets, shared: &Snippets, problems: &mut Prob
             architectures,
             hand_over,
             boot,
-            second_stage: second_stage?,
+            second_stage,
             variables: variables.into_iter().flatten().map(|variable| (variable.name.clone(), variable)).collect(),
             files: file_templates,
             validators,
@@ -225,16 +208,6 @@ fn words(table: &mut Fields<'_, '_, '_>, key: &'static str, example: &str) -> Ve
         table.push(problem.label("letters, digits and `. _ -` only"));
     }
     words.into_iter().map(|word| word.value).collect()
-}
-
-fn read_boot(table: &mut Fields<'_, '_, '_>) -> Option<BootTemplates> {
-    let kernel = table.required("kernel", "kernel = \"{{ mirror }}/linux\"");
-    let initrd = table.texts("initrd");
-    if initrd.is_empty() {
-        table.missing("initrd", "initrd = [\"{{ mirror }}/initrd.gz\"]");
-    }
-    let command_line = table.required("command_line", "command_line = \"quiet\"");
-    Some(BootTemplates { kernel: kernel?, initrd, command_line: command_line? })
 }
 
 fn read_variable(name: &str, origin: Origin, table: &mut Fields<'_, '_, '_>) -> Option<Variable> {

@@ -3,6 +3,7 @@
 //! A value of [`Repository`] is consistent: every name that one file uses of another exists, every variable has its declared type, every
 //! code offers profiles that its organisation may see. It says nothing about templates; that is [`crate::render`].
 
+mod boot;
 mod check;
 mod fields;
 mod installer;
@@ -20,10 +21,11 @@ use std::sync::Arc;
 use anode_bundle::name::Id;
 use rayon::prelude::*;
 
+pub use boot::{BootTemplates, SecondStageCase};
 pub use fields::Located;
 pub use installer::snippets as built_in_snippets;
 pub use installer::{
-    BootTemplates, FORMAT_WORDS, FileTemplate, Format, HookPoint, InstallerDefinition, RESERVED_VARIABLES, Validator,
+    FORMAT_WORDS, FileTemplate, Format, HookPoint, InstallerDefinition, RESERVED_VARIABLES, Validator,
 };
 pub use lock::Lock;
 pub use profile::{AnsibleSettings, Organisation, Profile};

@@ -2,5 +2,6 @@
 
 mod fixture;
 mod golden;
+mod images;
 mod injection;
 mod refusals;

@@ -1,0 +1,92 @@
+//! What a definition boots, and what it says about the parts that the installer fetches by itself.
+//!
+//! A second stage that nothing inside the pinned initrd authenticates is an *image*: pinned in `anode.lock` like the kernel, and fetched by a hook of the
+//! definition with the fetcher that the hand-over carries into the initrd. Whether it is pinned may depend on variables: the first case that applies counts.
+
+use anode_bundle::name::Id;
+
+use super::fields::{Fields, Located};
+use super::value::Value;
+use crate::diagnose::Problem;
+
+/// `[boot]`: templates of one line each.
+#[derive(Debug, Clone)]
+pub struct BootTemplates {
+    /// The kernel's address.
+    pub kernel: Located<String>,
+    /// The initrds' addresses.
+    pub initrd: Vec<Located<String>>,
+    /// Second stages by name; templates see what is pinned of them as `image.<name>`. An address that renders to nothing is none.
+    pub images: Vec<(Id, Located<String>)>,
+    /// The hand-over puts the fetcher's own program into the initrd, at `anode/anode-fetch`.
+    pub carry_fetcher: bool,
+    /// The kernel command line.
+    pub command_line: Located<String>,
+}
+
+/// One case of `[[second_stage]]`.
+#[derive(Debug, Clone)]
+pub struct SecondStageCase {
+    /// It applies if this expression of the template language is true; `None`: always.
+    pub when: Option<Located<String>>,
+    /// Every byte of it is authenticated, provided that [`SecondStageCase::images`] are in `anode.lock`.
+    pub pinned: bool,
+    /// By what, or why not.
+    pub how: String,
+    /// The images that have to be pinned for that.
+    pub images: Vec<Id>,
+}
+
+/// Reads `[boot]`.
+pub fn read_boot(table: &mut Fields<'_, '_, '_>) -> Option<BootTemplates> {
+    let kernel = table.required("kernel", "kernel = \"{{ mirror }}/linux\"");
+    let initrd = table.texts("initrd");
+    if initrd.is_empty() {
+        table.missing("initrd", "initrd = [\"{{ mirror }}/initrd.gz\"]");
+    }
+    let mut images = Vec::new();
+    for (name, value) in table.values("images") {
+        match (Id::new(&name), value.value) {
+            (Ok(id), Value::Text(url)) if super::profile::is_word(&name) => {
+                images.push((id, Located { value: url, origin: value.origin }));
+            }
+            _ => {
+                let problem = Problem::at(&value.origin, format!("the image `{name}` is not a name with an address"));
+                table.push(problem.help("write `images = { iso = \"{{ mirror }}/live.iso\" }`"));
+            }
+        }
+    }
+    let carry_fetcher = table.switch("carry_fetcher").unwrap_or(false);
+    let command_line = table.required("command_line", "command_line = \"quiet\"");
+    Some(BootTemplates { kernel: kernel?, initrd, images, carry_fetcher, command_line: command_line? })
+}
+
+/// Reads `[[second_stage]]`: at least one case, and the last one applies always.
+pub fn read_second_stage(top: &mut Fields<'_, '_, '_>, boot: Option<&BootTemplates>) -> Vec<SecondStageCase> {
+    let cases: Vec<SecondStageCase> = top.tables("second_stage", |table| read_case(table, boot));
+    match cases.last() {
+        None if !top.has("second_stage") => top.missing("second_stage", "[[second_stage]]"),
+        Some(SecondStageCase { when: Some(when), .. }) => {
+            let problem = Problem::at(&when.origin, "the last case of `[[second_stage]]` has a `when`");
+            top.push(problem.help("add a case without `when`: it applies where no other does"));
+        }
+        _ => {}
+    }
+    cases
+}
+
+fn read_case(table: &mut Fields<'_, '_, '_>, boot: Option<&BootTemplates>) -> SecondStageCase {
+    let when = table.text("when");
+    let pinned = table.switch("pinned").unwrap_or(false);
+    let how = table.required_title("how", 240, "how = \"why nothing else has to be trusted, or what has\"");
+    let images = table.names("images", Id::new);
+    for image in &images {
+        let known: Vec<_> = boot.into_iter().flat_map(|boot| &boot.images).map(|(name, _)| name.as_str()).collect();
+        if !known.contains(&image.value.as_str()) {
+            let problem = Problem::at(&image.origin, format!("`[boot]` has no image `{}`", image.value));
+            table.push(problem.nearest(image.value.as_str(), known));
+        }
+    }
+    let images = images.into_iter().map(|image| image.value).collect();
+    SecondStageCase { when, pinned, how: how.unwrap_or_default(), images }
+}
