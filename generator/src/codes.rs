@@ -139,6 +139,11 @@ fn check_wanted(repository: &Repository, wanted: &Wanted) -> Result<()> {
         bail!("there is no organisation `{organisation}`{}", near(organisation.as_str(), known));
     }
     for (at, profile) in wanted.profiles.iter().enumerate() {
+        if let Some(base) = repository.base(profile, Some(organisation)) {
+            let known = repository.heirs(base, organisation).iter().map(|heir| format!("`{heir}`")).collect::<Vec<_>>();
+            let known = if known.is_empty() { "none does yet".to_owned() } else { known.join(", ") };
+            bail!("the profile `{profile}` is abstract: offer one that extends it ({known})");
+        }
         if repository.profile(profile, Some(organisation)).is_none() {
             let known = repository.visible_to(organisation).map(|known| known.id.as_str()).collect();
             bail!("`{organisation}` has no profile `{profile}`{}", near(profile.as_str(), known));

@@ -50,6 +50,9 @@ pub fn site_secrets(folder: &Path, repository: &Repository, ring: &KeyRing) -> R
     for profile in &repository.profiles {
         canaries.settings(&format!("the profile `{}`", profile.id), &profile.variables);
     }
+    for base in &repository.bases {
+        canaries.settings(&format!("the profile `{}`", base.id), &base.variables);
+    }
     Ok(canaries.0)
 }
 

@@ -57,17 +57,16 @@ impl<'r> Layers<'r> {
 
     /// What configures the machine; a profile's branch or commit replaces both of the site's.
     pub fn ansible(&self) -> Option<Ansible> {
-        let (own, site) = (&self.profile.ansible, &self.repository.site.ansible);
-        if own.enabled.or(site.enabled) == Some(false) {
+        let settings = self.profile.ansible.over(&self.repository.site.ansible);
+        if settings.enabled == Some(false) {
             return None;
         }
-        let text = |located: &Option<Located<String>>| located.as_ref().map(|located| located.value.clone());
-        let revision = if own.commit.is_some() || own.branch.is_some() { own } else { site };
+        let text = |located: Option<Located<String>>| located.map(|located| located.value);
         Some(Ansible {
-            repository: text(&own.repository).or_else(|| text(&site.repository))?,
-            commit: text(&revision.commit),
-            branch: text(&revision.branch),
-            playbook: text(&own.playbook).or_else(|| text(&site.playbook)).unwrap_or_else(|| "site.yml".to_owned()),
+            repository: text(settings.repository)?,
+            commit: text(settings.commit),
+            branch: text(settings.branch),
+            playbook: text(settings.playbook).unwrap_or_else(|| "site.yml".to_owned()),
         })
     }
 

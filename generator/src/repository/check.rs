@@ -1,46 +1,111 @@
 //! What one file says about another: names that must exist, variables that must be declared, codes that must be unique.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use anode_bundle::Refusal;
 use anode_bundle::name::{Id, Locator};
 
+use super::fields::Located;
 use super::installer::InstallerDefinition;
-use super::profile::{Organisation, Profile};
+use super::profile::{Ancestor, Organisation, Profile, ProfileDraft};
 use super::site::Site;
 use super::terms::ReadTerms;
 use super::tree::Tree;
 use super::value::{Settings, Variable};
-use crate::diagnose::{Problem, Problems};
+use crate::diagnose::{Origin, Problem, Problems};
 
 /// What was read, for names to be looked up in.
 pub struct Named<'a> {
     pub tree: &'a Tree,
     pub profiles: &'a [Profile],
+    pub bases: &'a [ProfileDraft],
     pub organisations: &'a [Organisation],
     pub installers: &'a BTreeMap<Id, InstallerDefinition>,
 }
 
+/// What is checked of a profile, also of one that is only there to be extended and says half of it.
+struct View<'a> {
+    id: &'a Id,
+    organisation: Option<&'a Id>,
+    installer: Option<&'a Located<Id>>,
+    version: Option<&'a Located<String>>,
+    architecture: Option<&'a Located<String>>,
+    variables: &'a Settings,
+    origin: &'a Origin,
+}
+
+impl<'a> From<&'a Profile> for View<'a> {
+    fn from(profile: &'a Profile) -> View<'a> {
+        View {
+            id: &profile.id,
+            organisation: profile.organisation.as_ref(),
+            installer: Some(&profile.installer),
+            version: Some(&profile.version),
+            architecture: Some(&profile.architecture),
+            variables: &profile.variables,
+            origin: &profile.origin,
+        }
+    }
+}
+
+impl<'a> From<&'a ProfileDraft> for View<'a> {
+    fn from(draft: &'a ProfileDraft) -> View<'a> {
+        View {
+            id: &draft.id,
+            organisation: draft.organisation.as_ref(),
+            installer: draft.installer.as_ref(),
+            version: draft.version.as_ref(),
+            architecture: draft.architecture.as_ref(),
+            variables: &draft.variables,
+            origin: &draft.origin,
+        }
+    }
+}
+
 /// Profiles name a definition, a version and an architecture that exist, and set variables that it declares.
 pub fn profiles(named: &Named<'_>, problems: &mut Problems) {
-    for profile in named.profiles {
-        if let Some(owner) = &profile.organisation
-            && named.profiles.iter().any(|other| other.organisation.is_none() && other.id == profile.id)
-        {
-            let message = format!("`{}` of the organisation `{owner}` has the id of everybody's profile", profile.id);
-            problems.push(Problem::at(&profile.origin, message).help("rename the folder"));
+    // What is inherited would be reported again for each heir.
+    let mut said = BTreeSet::new();
+    let views: Vec<View<'_>> =
+        named.bases.iter().map(View::from).chain(named.profiles.iter().map(View::from)).collect();
+    let everybodys: HashSet<&Id> =
+        views.iter().filter(|view| view.organisation.is_none()).map(|view| view.id).collect();
+    let declared = declared(named.installers);
+    for view in &views {
+        if let Some(owner) = view.organisation.filter(|_| everybodys.contains(view.id)) {
+            let message = format!("`{}` of the organisation `{owner}` has the id of everybody's profile", view.id);
+            problems.push(Problem::at(view.origin, message).help("rename the folder"));
         }
+        let mut found = Problems::new();
         // A definition of that name that could not be read has been reported already.
         let unreadable = |name: &Id| named.tree.has(&format!("installers/{name}/manifest.toml"));
-        if named.installers.contains_key(&profile.installer.value) || !unreadable(&profile.installer.value) {
-            self::profile(profile, named.installers, problems);
+        match view.installer {
+            Some(name) if !named.installers.contains_key(&name.value) && unreadable(&name.value) => {}
+            Some(name) => check_view(view, name, named.installers, &mut found),
+            None => check_layer(view.variables, &declared, &mut found),
         }
+        problems.extend(found.into_iter().filter(|problem| {
+            said.insert((problem.file.clone(), problem.span.as_ref().map(|span| span.start), problem.message.clone()))
+        }));
     }
 }
 
 /// One profile names what exists.
 pub fn profile(profile: &Profile, installers: &BTreeMap<Id, InstallerDefinition>, problems: &mut Problems) {
-    let name = &profile.installer;
+    check_view(&profile.into(), &profile.installer, installers, problems);
+}
+
+fn check_view(
+    view: &View<'_>,
+    name: &Located<Id>,
+    installers: &BTreeMap<Id, InstallerDefinition>,
+    problems: &mut Problems,
+) {
+    // What is wrong in a profile may be right where it was written: then the reader has to know who else uses it.
+    let from_here = |problem: Problem| match problem.file == view.origin.source.path {
+        true => problem,
+        false => problem.label(format!("`{}` inherits this", view.id)),
+    };
     let Some(definition) = installers.get(&name.value) else {
         let message = format!("there is no installer `{}`", name.value);
         let known = installers.keys().map(Id::as_str);
@@ -48,32 +113,40 @@ pub fn profile(profile: &Profile, installers: &BTreeMap<Id, InstallerDefinition>
         return;
     };
     for (what, found, known) in [
-        ("version", &profile.version, &definition.versions),
-        ("architecture", &profile.architecture, &definition.architectures),
+        ("version", view.version, &definition.versions),
+        ("architecture", view.architecture, &definition.architectures),
     ] {
-        if !known.contains(&found.value) {
+        if let Some(found) = found.filter(|found| !known.contains(&found.value)) {
             let message = format!("the installer `{}` has no {what} `{}`", name.value, found.value);
-            problems.push(Problem::at(&found.origin, message).help(format!("it has {}", known.join(", "))));
+            let problem = Problem::at(&found.origin, message).help(format!("it has {}", known.join(", ")));
+            problems.push(from_here(problem));
         }
     }
-    for (variable, setting) in &profile.variables {
+    let mut found = Problems::new();
+    for (variable, setting) in view.variables {
         match definition.variables.get(variable) {
-            Some(declared) => check_type(declared, setting, problems),
+            Some(declared) => check_type(declared, setting, &mut found),
             None => {
                 let message = format!("the installer `{}` has no variable `{variable}`", name.value);
                 let known = definition.variables.keys().map(String::as_str);
-                problems.push(nearest_or_list(Problem::at(&setting.origin, message), variable, known));
+                found.push(nearest_or_list(Problem::at(&setting.origin, message), variable, known));
             }
         }
     }
+    problems.extend(found.into_iter().map(from_here));
+}
+
+fn declared(installers: &BTreeMap<Id, InstallerDefinition>) -> BTreeMap<&str, Vec<&Variable>> {
+    let mut declared: BTreeMap<&str, Vec<&Variable>> = BTreeMap::new();
+    for variable in installers.values().flat_map(|definition| definition.variables.values()) {
+        declared.entry(&variable.name).or_default().push(variable);
+    }
+    declared
 }
 
 /// The site's and the organisations' variables are declared by at least one definition.
 pub fn layers(named: &Named<'_>, site: Option<&Site>, problems: &mut Problems) {
-    let mut declared: BTreeMap<&str, Vec<&Variable>> = BTreeMap::new();
-    for variable in named.installers.values().flat_map(|definition| definition.variables.values()) {
-        declared.entry(&variable.name).or_default().push(variable);
-    }
+    let declared = declared(named.installers);
     let layers =
         site.map(|site| &site.variables).into_iter().chain(named.organisations.iter().map(|org| &org.variables));
     for settings in layers {
@@ -135,7 +208,11 @@ pub fn codes(named: &Named<'_>, codes: &[ReadTerms], problems: &mut Problems) {
         for name in &code.profiles {
             let id = &name.value;
             let unread = [format!("{id}/profile.toml"), format!("orgs/{organisation}/{id}/profile.toml")];
-            if find(id).is_none() && !unread.iter().any(|path| named.tree.has(path)) {
+            let is_base =
+                |base: &&ProfileDraft| base.id == *id && base.organisation.as_ref().is_none_or(|o| o == organisation);
+            if let Some(base) = named.bases.iter().find(is_base) {
+                problems.push(offers_base(name, base, named.profiles.iter().filter(visible)));
+            } else if find(id).is_none() && !unread.iter().any(|path| named.tree.has(path)) {
                 let foreign =
                     named.profiles.iter().find(|profile| profile.id == *id).and_then(|p| p.organisation.as_ref());
                 problems.push(match foreign {
@@ -154,6 +231,21 @@ pub fn codes(named: &Named<'_>, codes: &[ReadTerms], problems: &mut Problems) {
         }
         check_answers(code, find, problems);
     }
+}
+
+fn offers_base<'p>(name: &Located<Id>, base: &ProfileDraft, visible: impl Iterator<Item = &'p Profile>) -> Problem {
+    let problem = Problem::at(&name.origin, format!("the profile `{}` is abstract: nobody can be offered it", base.id));
+    let heirs = heirs(base, visible).iter().map(|heir| format!("`{heir}`")).collect::<Vec<_>>();
+    match heirs.is_empty() {
+        true => problem.help("offer a profile that extends it: there is none yet"),
+        false => problem.help(format!("offer a profile that extends it: {}", heirs.join(", "))),
+    }
+}
+
+/// The profiles that inherit from a base, by id.
+pub fn heirs<'p>(base: &ProfileDraft, profiles: impl Iterator<Item = &'p Profile>) -> Vec<&'p Id> {
+    let from = |ancestor: &Ancestor| ancestor.id == base.id && ancestor.organisation == base.organisation;
+    profiles.filter(|profile| profile.ancestors.iter().any(from)).map(|profile| &profile.id).collect()
 }
 
 fn check_answers<'p>(code: &ReadTerms, find: impl Fn(&Id) -> Option<&'p Profile>, problems: &mut Problems) {
@@ -183,7 +275,7 @@ fn check_answers<'p>(code: &ReadTerms, find: impl Fn(&Id) -> Option<&'p Profile>
 }
 
 /// The nearest known name, else all of them as long as a person can take them in.
-fn nearest_or_list<'a>(problem: Problem, found: &str, known: impl IntoIterator<Item = &'a str>) -> Problem {
+pub fn nearest_or_list<'a>(problem: Problem, found: &str, known: impl IntoIterator<Item = &'a str>) -> Problem {
     let mut known: Vec<_> = known.into_iter().collect();
     known.sort_unstable();
     known.dedup();

@@ -157,6 +157,12 @@ impl<'s, 'i> Fields<'s, 'i, '_> {
         self.parse(key, text, parse)
     }
 
+    /// An optional name that its type checks.
+    pub fn name<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, BadName>) -> Option<Located<T>> {
+        let text = self.text(key)?;
+        self.parse(key, text, parse)
+    }
+
     fn parse<T>(
         &mut self,
         key: &str,

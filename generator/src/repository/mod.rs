@@ -6,6 +6,7 @@
 mod boot;
 mod check;
 mod fields;
+mod inheritance;
 mod installer;
 mod lock;
 mod profile;
@@ -28,13 +29,14 @@ pub use installer::{
     FORMAT_WORDS, FileTemplate, Format, HookPoint, InstallerDefinition, RESERVED_VARIABLES, Validator,
 };
 pub use lock::Lock;
-pub use profile::{AnsibleSettings, Organisation, Profile};
+pub use profile::{Ancestor, AnsibleSettings, Organisation, Profile, ProfileDraft};
 pub use site::{CodeRules, Language, Lifetimes, Site, is_site_url};
 pub use terms::{CodeKind, CodeTerms, Generations, USES};
 pub use value::{Setting, Settings, Value, Variable, VariableType};
 
 use crate::builtin;
 use crate::diagnose::{Problem, Problems, Source};
+use inheritance::Family;
 use tree::{Tree, check_id};
 
 /// Templates by name.
@@ -51,8 +53,10 @@ pub struct Repository {
     pub site: Site,
     /// `snippets/`
     pub snippets: Snippets,
-    /// Everybody's profiles, then the organisations' own; by organisation and id.
+    /// Everybody's profiles, then the organisations' own; by organisation and id. Each with everything that it inherits.
     pub profiles: Vec<Profile>,
+    /// The profiles that are only there to be extended, with everything that they inherit; by organisation and id.
+    pub bases: Vec<ProfileDraft>,
     /// By id.
     pub organisations: Vec<Organisation>,
     /// The repository's own definitions, and the built-in ones that it does not shadow.
@@ -82,6 +86,19 @@ impl Repository {
             place.ok().and_then(|index| self.profiles.get(index))
         };
         find(None).or_else(|| organisation.and_then(|owner| find(Some(owner))))
+    }
+
+    /// The abstract profile that an organisation means by a name, as [`Repository::profile`].
+    #[must_use]
+    pub fn base(&self, id: &Id, organisation: Option<&Id>) -> Option<&ProfileDraft> {
+        let visible = |base: &&ProfileDraft| base.organisation.is_none() || base.organisation.as_ref() == organisation;
+        self.bases.iter().filter(visible).find(|base| base.id == *id)
+    }
+
+    /// The profiles that an organisation may use and that inherit from a base.
+    #[must_use]
+    pub fn heirs<'r>(&'r self, base: &ProfileDraft, organisation: &'r Id) -> Vec<&'r Id> {
+        check::heirs(base, self.visible_to(organisation))
     }
 
     /// The profiles that an organisation may use.
@@ -127,7 +144,11 @@ impl Repository {
     pub fn read_profile(&self, id: &Id, text: String) -> Result<(Profile, Problems), Problems> {
         let mut problems = Problems::new();
         let source = Arc::new(Source { path: format!("{id}/profile.toml"), text });
-        let profile = profile::read_profile(&source, id, None, Snippets::new(), &mut problems);
+        let draft = profile::read_profile(&source, id, None, Snippets::new(), &mut problems);
+        if let Some(draft) = draft.as_ref().filter(|draft| draft.is_abstract) {
+            problems.push(Problem::at(&draft.origin, "is abstract").help("remove `abstract`"));
+        }
+        let profile = draft.and_then(|draft| inheritance::join(&draft, &self.profiles, &self.bases, &mut problems));
         let Some(profile) = profile else { return Err(problems) };
         check::profile(&profile, &self.installers, &mut problems);
         problems.unless_errors(profile)
@@ -161,10 +182,12 @@ pub fn load(root: &Path) -> Result<(Repository, Problems), Problems> {
     let snippets = read_snippets(&tree, "snippets", &mut problems);
     let installers = read_installers(&tree, &mut problems);
     let (mut organisations, own) = read_organisations(&tree, &mut problems);
-    let mut profiles = read_profiles(&tree, &mut problems);
-    profiles.extend(own);
+    let mut drafts = read_profiles(&tree, &mut problems);
+    drafts.extend(own);
+    let Family { mut profiles, mut bases } = inheritance::resolve(drafts, &tree, &mut problems);
     // Names are looked up in these by halving.
     profiles.sort_by(|a, b| (&a.organisation, &a.id).cmp(&(&b.organisation, &b.id)));
+    bases.sort_by(|a, b| (&a.organisation, &a.id).cmp(&(&b.organisation, &b.id)));
     organisations.sort_by(|a, b| a.id.cmp(&b.id));
     let codes = read_codes(&tree, &mut problems);
     let generations = match tree.toml(Generations::PATH, &mut problems) {
@@ -175,8 +198,13 @@ pub fn load(root: &Path) -> Result<(Repository, Problems), Problems> {
         Some(source) => Lock::read(&source, &mut problems),
         None => Lock::default(),
     };
-    let named =
-        check::Named { tree: &tree, profiles: &profiles, organisations: &organisations, installers: &installers };
+    let named = check::Named {
+        tree: &tree,
+        profiles: &profiles,
+        bases: &bases,
+        organisations: &organisations,
+        installers: &installers,
+    };
     check::profiles(&named, &mut problems);
     check::layers(&named, site.as_ref(), &mut problems);
     check::codes(&named, &codes, &mut problems);
@@ -188,6 +216,7 @@ pub fn load(root: &Path) -> Result<(Repository, Problems), Problems> {
         site,
         snippets,
         profiles,
+        bases,
         organisations,
         installers,
         codes,
@@ -270,7 +299,7 @@ fn read_installers(tree: &Tree, problems: &mut Problems) -> BTreeMap<Id, Install
     installers
 }
 
-fn read_profiles(tree: &Tree, problems: &mut Problems) -> Vec<Profile> {
+fn read_profiles(tree: &Tree, problems: &mut Problems) -> Vec<ProfileDraft> {
     let read = |id: Id| {
         let mut problems = Problems::new();
         let snippets = read_snippets(tree, id.as_str(), &mut problems);
@@ -282,7 +311,7 @@ fn read_profiles(tree: &Tree, problems: &mut Problems) -> Vec<Profile> {
     collect(ids.into_par_iter().map(read).collect(), problems)
 }
 
-fn read_organisations(tree: &Tree, problems: &mut Problems) -> (Vec<Organisation>, Vec<Profile>) {
+fn read_organisations(tree: &Tree, problems: &mut Problems) -> (Vec<Organisation>, Vec<ProfileDraft>) {
     let mut organisations = Vec::new();
     let mut own = Vec::new();
     for id in tree.ids("orgs", "an organisation", problems) {

@@ -39,8 +39,64 @@ pub struct Profile {
     pub prompts: Vec<Located<Prompt>>,
     /// What configures the machine after its first boot.
     pub ansible: AnsibleSettings,
+    /// The templates beside `profile.toml`, and those of its ancestors that it does not replace.
+    pub snippets: Snippets,
+    /// What it extends, the nearest first.
+    pub ancestors: Vec<Ancestor>,
+    /// `profile.toml`.
+    pub origin: Origin,
+}
+
+/// A profile that another one extends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ancestor {
+    /// Its id.
+    pub id: Id,
+    /// The organisation that it belongs to.
+    pub organisation: Option<Id>,
+    /// Its `profile.toml`.
+    pub origin: Origin,
+}
+
+/// What a `profile.toml` says, before it is known whether that makes a profile: much of it may come from what it extends.
+#[derive(Debug, Clone)]
+pub struct ProfileDraft {
+    /// The folder's name.
+    pub id: Id,
+    /// The organisation that it belongs to; `None`: everybody's.
+    pub organisation: Option<Id>,
+    /// One line for people.
+    pub title: String,
+    /// A sentence for people.
+    pub description: String,
+    /// The profile that it takes everything from that it does not say itself.
+    pub extends: Option<Located<Id>>,
+    /// It is there to be extended: nobody is offered it, and nothing is rendered for it.
+    pub is_abstract: bool,
+    /// The installer definition.
+    pub installer: Option<Located<Id>>,
+    /// The distribution's version.
+    pub version: Option<Located<String>>,
+    /// The distribution's name of the processor architecture.
+    pub architecture: Option<Located<String>>,
+    /// Its files appear in `public/<profile>/`.
+    pub public: bool,
+    /// Goes ahead without the last question.
+    pub unattended: Option<bool>,
+    /// May be offered, with its secrets, to a machine that activates itself.
+    pub hardware_secrets: bool,
+    /// The profile layer.
+    pub variables: Settings,
+    /// What a person is asked, in this order.
+    pub prompts: Vec<Located<Prompt>>,
+    /// The prompts of its ancestors that it leaves out.
+    pub remove_prompts: Vec<Located<Id>>,
+    /// What configures the machine after its first boot.
+    pub ansible: AnsibleSettings,
     /// The templates beside `profile.toml`.
     pub snippets: Snippets,
+    /// What it extends, the nearest first; empty until that is looked up.
+    pub ancestors: Vec<Ancestor>,
     /// `profile.toml`.
     pub origin: Origin,
 }
@@ -58,6 +114,21 @@ pub struct AnsibleSettings {
     pub playbook: Option<Located<String>>,
     /// `false`: this profile uses none, whatever the site says.
     pub enabled: Option<bool>,
+}
+
+impl AnsibleSettings {
+    /// These words, and those of a lower layer where there are none. A branch or commit replaces both of the lower layer's.
+    #[must_use]
+    pub fn over(&self, lower: &AnsibleSettings) -> AnsibleSettings {
+        let revision = if self.commit.is_some() || self.branch.is_some() { self } else { lower };
+        AnsibleSettings {
+            repository: self.repository.clone().or_else(|| lower.repository.clone()),
+            commit: revision.commit.clone(),
+            branch: revision.branch.clone(),
+            playbook: self.playbook.clone().or_else(|| lower.playbook.clone()),
+            enabled: self.enabled.or(lower.enabled),
+        }
+    }
 }
 
 /// Somebody's part of the repository.
@@ -97,18 +168,29 @@ pub fn read_profile(
     organisation: Option<&Id>,
     snippets: Snippets,
     problems: &mut Problems,
-) -> Option<Profile> {
+) -> Option<ProfileDraft> {
     read_toml(source, problems, |top| {
         let title = top.required_title("title", 72, "title = \"Debian server\"");
         let description = top.title("description", 240);
-        let installer = top.required_name("installer", "installer = \"debian\"", Id::new);
-        let version = top.required("version", "version = \"13\"");
-        let architecture = top.required("architecture", "architecture = \"amd64\"");
+        let stated = top.has("extends");
+        let extends = top.name("extends", Id::new);
+        let is_abstract = top.switch("abstract").unwrap_or(false);
+        if !stated && !is_abstract {
+            for (key, example) in REQUIRED {
+                if !top.has(key) {
+                    top.missing(key, example);
+                }
+            }
+        }
+        let installer = top.name("installer", Id::new);
+        let version = top.text("version");
+        let architecture = top.text("architecture");
         let public = top.switch("public").unwrap_or(false);
-        let unattended = top.switch("unattended").unwrap_or(false);
+        let unattended = top.switch("unattended");
         let hardware_secrets = top.switch("hardware_secrets").unwrap_or(false);
         let variables = top.values("variables");
         let prompts: Vec<_> = top.tables("prompts", read_prompt).into_iter().flatten().collect();
+        let remove_prompts = top.names("remove_prompts", Id::new);
         let ansible = top.table("ansible", read_ansible).unwrap_or_default();
         for (index, prompt) in prompts.iter().enumerate() {
             if prompts.iter().take(index).any(|other| other.value.name == prompt.value.name) {
@@ -120,30 +202,49 @@ pub fn read_profile(
             let problem = Problem::at(&top.origin(), "an organisation's own profile can not be public");
             top.push(problem.help("remove `public`, or move the profile to the top of the repository"));
         }
-        if let Some(password) = prompts.iter().find(|prompt| public && prompt.value.kind == PromptType::Password) {
-            let problem = Problem::at(&password.origin, "a public profile can not ask for a password");
-            top.push(problem.help("remove `public`, or the prompt"));
+        for (key, set) in [("public", public), ("hardware_secrets", hardware_secrets)] {
+            if set && is_abstract {
+                let problem = Problem::at(&top.origin(), format!("an abstract profile can not be `{key}`"));
+                top.push(
+                    problem.help(format!("remove `{key}` here: it is not inherited, each profile says it itself")),
+                );
+            }
         }
-        Some(Profile {
+        // Half a draft would only add problems that are none: what it inherits would be counted as missing.
+        if stated && extends.is_none() {
+            return None;
+        }
+        Some(ProfileDraft {
             id: id.clone(),
             organisation: organisation.cloned(),
             title: title?,
             description: description.unwrap_or_default(),
-            installer: installer?,
-            version: version?,
-            architecture: architecture?,
+            extends,
+            is_abstract,
+            installer,
+            version,
+            architecture,
             public,
             unattended,
             hardware_secrets,
             variables,
             prompts,
+            remove_prompts,
             ansible,
             snippets,
+            ancestors: Vec::new(),
             origin: top.origin(),
         })
     })
     .flatten()
 }
+
+/// What a profile has to say, itself or by what it extends, and how.
+pub const REQUIRED: [(&str, &str); 3] = [
+    ("installer", "installer = \"debian\""),
+    ("version", "version = \"13\""),
+    ("architecture", "architecture = \"amd64\""),
+];
 
 const PROMPT_TYPES: [(&str, PromptType); 10] = [
     ("hostname", PromptType::Hostname),

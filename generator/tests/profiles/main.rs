@@ -3,5 +3,6 @@
 mod fixture;
 mod golden;
 mod images;
+mod inheritance;
 mod injection;
 mod refusals;
