@@ -7,7 +7,7 @@ use include_dir::{Dir, include_dir};
 
 use crate::repository::Snippets;
 
-static PROFILES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../profiles");
+static PROFILES: Dir<'static> = include_dir!("$OUT_DIR/profiles");
 
 /// What `anode init` does not copy: the definitions are built in, and the site file is made anew.
 const NOT_COPIED: [&str; 5] = ["installers/", "anode.toml", "codes/", "keys/", "README.md"];

@@ -7,17 +7,19 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use anode_bundle::name::SafePath;
 use rayon::prelude::*;
 
 use crate::diagnose::{Problem, Problems, Source, line_span};
 use crate::render::{Rendered, sample_answers};
-use crate::repository::{Format, InstallerDefinition, Repository, Validator};
+use crate::repository::{Format, InstallerDefinition, Judge, Repository};
 
 /// A rendered file with answers in it.
 struct Filled<'r> {
     definition: &'r InstallerDefinition,
     version: &'r str,
     architecture: &'r str,
+    path: SafePath,
     format: Format,
     source: Arc<Source>,
 }
@@ -57,14 +59,14 @@ fn fill<'r>(
                 continue;
             }
         };
-        for file in filled {
-            let template = definition.files.iter().find(|template| template.path.value == file.path);
-            let (Some(template), Ok(text)) = (template, String::from_utf8(file.bytes.to_vec())) else { continue };
+        for (file, format) in filled.iter().zip(&rendered.formats) {
+            let Ok(text) = String::from_utf8(file.bytes.to_vec()) else { continue };
             files.push(Filled {
                 definition,
                 version: &manifest.installer.version,
                 architecture: &manifest.installer.architecture,
-                format: template.format,
+                path: file.path.clone(),
+                format: *format,
                 source: Arc::new(Source { path: name(file.path.as_str()), text }),
             });
         }
@@ -129,24 +131,42 @@ fn preseed(text: &str) -> Vec<(usize, String)> {
 }
 
 fn run_programs(files: &[Filled<'_>]) -> Vec<Problem> {
-    let mut missing: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
+    let mut missing: BTreeMap<&str, (String, &str)> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     let mut runs = Vec::new();
     for file in files {
-        for validator in file.definition.validators.iter().filter(|validator| validator.format == file.format) {
-            let Some(program) = validator.command.first() else { continue };
-            if !is_installed(program) {
-                missing.insert(program, (&validator.package, &file.definition.origin.source.path));
-            } else if seen.insert((&validator.command, file.version, &file.source.text)) {
-                runs.push((validator, file));
+        for validator in file.definition.validators.iter().filter(|validator| {
+            let path = validator.path.as_ref().is_none_or(|path| *path == file.path);
+            path && validator.format == file.format && validator.versions.cover(file.version)
+        }) {
+            let manifest = file.definition.origin.source.path.as_str();
+            match &validator.judge {
+                Judge::Schema(schema) => {
+                    missing.insert(schema.as_str(), ("schemas can not be read yet".to_owned(), manifest));
+                }
+                Judge::Program { command, package, stderr_is_failure, configuration } => {
+                    let Some(program) = command.first() else { continue };
+                    if !is_installed(program) {
+                        missing.insert(program, (format!("install `{package}`"), manifest));
+                    } else if seen.insert((command, file.version, &file.source.text)) {
+                        runs.push((Program { command, stderr_is_failure: *stderr_is_failure, configuration }, file));
+                    }
+                }
             }
         }
     }
-    let mut problems: Vec<_> = runs.par_iter().filter_map(|(validator, file)| run(validator, file)).collect();
-    problems.extend(missing.into_iter().map(|(program, (package, manifest))| {
-        Problem::warning(manifest, format!("`{program}` was not run")).help(format!("install `{package}`"))
+    let mut problems: Vec<_> = runs.par_iter().filter_map(|(program, file)| run(program, file)).collect();
+    problems.extend(missing.into_iter().map(|(program, (remedy, manifest))| {
+        Problem::warning(manifest, format!("`{program}` was not run")).help(remedy)
     }));
     problems
+}
+
+/// A program as a definition declares it.
+struct Program<'r> {
+    command: &'r [String],
+    stderr_is_failure: bool,
+    configuration: &'r Option<(String, String)>,
 }
 
 fn is_installed(program: &str) -> bool {
@@ -154,7 +174,7 @@ fn is_installed(program: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-fn run(validator: &Validator, file: &Filled<'_>) -> Option<Problem> {
+fn run(validator: &Program<'_>, file: &Filled<'_>) -> Option<Problem> {
     let source = &file.source;
     let failed = |what: String| Some(Problem::error(&source.path, what).help("check that the program works by hand"));
     let folder = match tempfile::tempdir() {
@@ -181,7 +201,7 @@ fn run(validator: &Validator, file: &Filled<'_>) -> Option<Problem> {
         .env("LC_ALL", "C.UTF-8")
         .env("TMPDIR", folder.path())
         .stdin(Stdio::null());
-    if let Some((variable, text)) = &validator.configuration {
+    if let Some((variable, text)) = validator.configuration {
         let configuration = folder.path().join("configuration");
         if let Err(error) = std::fs::write(&configuration, text) {
             return failed(format!("no temporary file for a validator: {error}"));

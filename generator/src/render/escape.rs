@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use tera::{Error, Kwargs, State, Tera, TeraResult, Value};
 
-use super::markers;
+use super::{markers, texts, xml};
 use crate::repository::Format;
 
 /// Begins a value whose surroundings matter; never part of a template or a value.
@@ -27,6 +27,8 @@ pub enum Rule {
     ShellWord,
     /// A string in double quotes with JSON's escapes, which YAML and TOML share.
     Literal,
+    /// XML text or the inside of an attribute.
+    Xml,
     /// One line, as it is.
     Line,
     /// As it is.
@@ -43,6 +45,7 @@ impl Rule {
             Format::Kickstart => Rule::KickstartWord,
             Format::Shell => Rule::ShellWord,
             Format::Json | Format::Yaml | Format::Toml => Rule::Literal,
+            Format::Xml => Rule::Xml,
             Format::Ini => Rule::Line,
             Format::Text => Rule::Text,
         }
@@ -54,7 +57,7 @@ impl Rule {
         if let Some(c) = value.chars().find(|c| matches!(*c, '\0' | OPEN | CLOSE)) {
             return Err(format!("holds the character U+{:04X}", u32::from(c)));
         }
-        let many_lines = matches!(self, Rule::ShellWord | Rule::Literal | Rule::Text);
+        let many_lines = matches!(self, Rule::ShellWord | Rule::Literal | Rule::Xml | Rule::Text);
         if !many_lines && value.contains(['\n', '\r']) {
             return Err("holds a line end".to_owned());
         }
@@ -66,6 +69,7 @@ impl Rule {
             Rule::Preseed => Ok(format!("{OPEN}{value}{CLOSE}")),
             Rule::KickstartWord | Rule::ShellWord => Ok(format!("{OPEN}{}{CLOSE}", shell_word(value))),
             Rule::Literal => Ok(format!("{OPEN}{}{CLOSE}", literal(value))),
+            Rule::Xml => Ok(format!("{OPEN}{}{CLOSE}", xml::escape(value)?)),
             Rule::Line | Rule::Text => Ok(value.to_owned()),
             Rule::Address => match value.chars().find(|c| !c.is_ascii_graphic() || "\"'\\`<>".contains(*c)) {
                 Some(c) => {
@@ -85,7 +89,7 @@ impl Rule {
                 escape
             })* } };
         }
-        escape_fns!(Preseed, KickstartWord, ShellWord, Literal, Line, Text, Address)
+        escape_fns!(Preseed, KickstartWord, ShellWord, Literal, Xml, Line, Text, Address)
     }
 
     /// Makes a template engine write by this rule, everywhere.
@@ -98,6 +102,7 @@ impl Rule {
                 Err(Error::message(format!("there is no filter `{name}`: values are escaped for the file they are in")))
             });
         }
+        texts::install(tera);
         // The engine's own versions hand on that a text is escaped already.
         tera.register_filter("replace", |text: &str, arguments: Kwargs, _: &State| -> TeraResult<Value> {
             let (from, to): (&str, &str) = (arguments.must_get("from")?, arguments.must_get("to")?);

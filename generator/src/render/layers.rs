@@ -9,7 +9,9 @@ use tera::{Context, Map};
 
 use super::markers::Nonce;
 use crate::diagnose::Source;
-use crate::repository::{InstallerDefinition, Located, Organisation, Profile, Repository, Setting, Snippets, Value};
+use crate::repository::{
+    InstallerDefinition, Located, Organisation, Profile, Repository, Setting, Snippets, Value, Variable, VariableType,
+};
 
 /// The layers of one rendering.
 #[derive(Clone, Copy)]
@@ -74,7 +76,11 @@ impl<'r> Layers<'r> {
     pub fn context(&self, nonce: Nonce) -> Context {
         let mut context = Context::new();
         for (name, setting) in self.settings() {
-            context.insert_value(name.to_owned(), to_tera(&setting.value));
+            let value = match self.definition.variables.get(name) {
+                Some(variable) => of_variable(variable, &setting.value),
+                None => to_tera(&setting.value),
+            };
+            context.insert_value(name.to_owned(), value);
         }
         let text = |text: &str| tera::Value::normal_string(text);
         let site = &self.repository.site;
@@ -123,6 +129,28 @@ pub fn images(images: &BTreeMap<Id, Blob>) -> tera::Value {
 fn table<'k>(entries: impl IntoIterator<Item = (&'k str, tera::Value)>) -> tera::Value {
     let map: Map = entries.into_iter().map(|(name, value)| (name.to_owned().into(), value)).collect();
     map.into()
+}
+
+/// A value as its variable declares it: in a record, templates find every field.
+fn of_variable(variable: &Variable, value: &Value) -> tera::Value {
+    let item = |item: &Value| match variable.items {
+        VariableType::Record => record(&variable.fields, item),
+        _ => to_tera(item),
+    };
+    match (variable.kind, value) {
+        (VariableType::Record, value) => record(&variable.fields, value),
+        (VariableType::List, Value::List(items)) => items.iter().map(item).collect::<Vec<_>>().into(),
+        (VariableType::Map, Value::Map(items)) => table(items.iter().map(|(name, value)| (name.as_str(), item(value)))),
+        (_, value) => to_tera(value),
+    }
+}
+
+fn record(fields: &[Variable], value: &Value) -> tera::Value {
+    let Value::Map(given) = value else { return to_tera(value) };
+    table(fields.iter().map(|field| {
+        let value = given.get(&field.name).or(field.default.as_ref().map(|default| &default.value));
+        (field.name.as_str(), value.map_or_else(tera::Value::none, to_tera))
+    }))
 }
 
 fn to_tera(value: &Value) -> tera::Value {

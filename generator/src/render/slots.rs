@@ -2,6 +2,7 @@
 //! does not have to know: the rendered text is read once, and a value in the wrong place is refused.
 
 use super::escape::{CLOSE, OPEN, Rule, is_bare};
+use super::xml;
 
 /// A value in a place where it would mean something else.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +22,7 @@ pub fn close(text: &str, rule: Rule) -> Result<String, Misplaced> {
         Rule::KickstartWord | Rule::ShellWord => Shell::default().read(text),
         Rule::Literal => literals(text),
         Rule::Preseed => preseed(text),
+        Rule::Xml => xml::close(text),
         Rule::Line | Rule::Text | Rule::Address => Ok(text.to_owned()),
     }
 }

@@ -106,15 +106,34 @@ impl<'t> Tag<'t> {
         names
     }
 
+    /// Is it a prompt as it is, or joined by `~` with strings and variables as they are? A marker passes unharmed through that.
+    fn is_joined(&self) -> bool {
+        let mut rest = self.inside;
+        loop {
+            rest = rest.trim_start();
+            let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'));
+            let after = match quote {
+                Some(quote) => rest.get(1..).and_then(|inside| inside.split_once(quote)).map(|(_, after)| after),
+                None => {
+                    let end = rest.find(|c| !is_name(c) && c != '.').unwrap_or(rest.len());
+                    rest.get(end..).filter(|_| end > 0 && !matches!(rest.get(..end), Some("prompt" | "__tera_context")))
+                }
+            };
+            let Some(after) = after.map(str::trim_start) else { return false };
+            match after.strip_prefix('~') {
+                Some(next) => rest = next,
+                None => return after.is_empty(),
+            }
+        }
+    }
+
     /// The first use of a prompt that would not leave its marker alone.
     pub fn misused_prompt(&self) -> Option<Range<usize>> {
         let place = |range: &Range<usize>| range.clone();
         let names = self.names();
         let (_, first) = names.iter().find(|(name, _)| *name == "prompt" || *name == "__tera_context")?;
         if self.writes {
-            let plain =
-                self.inside.strip_prefix("prompt.").is_some_and(|name| !name.is_empty() && name.chars().all(is_name));
-            return if plain { None } else { Some(place(first)) };
+            return if self.is_joined() { None } else { Some(place(first)) };
         }
         let misused = names.iter().filter(|(name, _)| *name == "prompt").find(|(_, range)| {
             let rest = self.inside.get(range.end - self.start..).unwrap_or_default();
@@ -132,6 +151,44 @@ impl<'t> Tag<'t> {
             None => names.iter().find(|(name, _)| *name == "__tera_context").map(|(_, range)| place(range)),
         }
     }
+}
+
+/// A call of a function that gives a whole text.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Call<'t> {
+    /// `verbatim(name="…")`; `None`: the name is computed.
+    Verbatim(Option<&'t str>),
+    /// `rendered(path=…)`
+    Rendered,
+}
+
+/// The calls in a template, with the places of what they name.
+pub fn calls(text: &str) -> Vec<(Call<'_>, Range<usize>)> {
+    let mut calls = Vec::new();
+    for tag in tags(text) {
+        for (word, of) in [("verbatim", Call::Verbatim as fn(_) -> _), ("rendered", |_| Call::Rendered)] {
+            for (at, _) in tag.inside.match_indices(word) {
+                let before = tag.inside.get(..at).unwrap_or_default();
+                let rest = tag.inside.get(at + word.len()..).unwrap_or_default();
+                let Some(arguments) = rest.trim_start().strip_prefix('(').filter(|_| !before.ends_with(is_name)) else {
+                    continue;
+                };
+                let name = literal_argument(arguments);
+                let inner = name.map_or(0, |name| name.as_ptr() as usize - tag.inside.as_ptr() as usize);
+                let start = tag.start + if name.is_some() { inner } else { at };
+                calls.push((of(name), start..start + name.map_or(word.len(), str::len)));
+            }
+        }
+    }
+    calls
+}
+
+/// The string of `name="…")`.
+fn literal_argument(arguments: &str) -> Option<&str> {
+    let value = arguments.trim_start().strip_prefix("name")?.trim_start().strip_prefix('=')?.trim_start();
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
+    let (name, rest) = value.get(1..)?.split_once(quote)?;
+    rest.trim_start().starts_with(')').then_some(name)
 }
 
 /// The templates that a template includes, with the places.
@@ -172,6 +229,7 @@ mod tests {
         for good in [
             "{{ prompt.disk }}",
             "{{- prompt.disk -}}",
+            "{{ \"data:,\" ~ prompt.disk ~ site.id }}",
             "{% if prompt.disk is defined %}",
             "{% elif prompt.a is not defined %}",
         ] {
@@ -179,7 +237,10 @@ mod tests {
         }
         for bad in [
             "{{ prompt.disk | upper }}",
-            "{{ prompt.disk ~ x }}",
+            "{{ prompt.disk ~ x | upper }}",
+            "{{ \"a\" ~ prompt }}",
+            "{{ prompt.disk ~ }}",
+            "{{ prompt[\"disk\"] }}",
             "{{ prompt }}",
             "{% set x = prompt.disk %}",
             "{% if prompt.disk == x %}",
@@ -194,5 +255,16 @@ mod tests {
     fn finds_includes_with_their_place() {
         let text = "x {% include \"disk.part\" %}";
         assert_eq!(includes(text), [("disk.part", 14..23)]);
+    }
+
+    #[test]
+    fn finds_calls_with_the_name_where_it_stands_there() {
+        let text = "{{ verbatim(name=\"a\") }}{{ verbatim( name = 'b' ) | base64 }}{{ verbatim(name=x) }}{{ rendered(path=\"c\") }}{{ x.unverbatim }}";
+        let found: Vec<_> = calls(text).into_iter().map(|(call, place)| (call, &text[place])).collect();
+        let some = |name| Call::Verbatim(Some(name));
+        assert_eq!(
+            found,
+            [(some("a"), "a"), (some("b"), "b"), (Call::Verbatim(None), "verbatim"), (Call::Rendered, "rendered")]
+        );
     }
 }

@@ -9,7 +9,8 @@ use tera::{ErrorKind, Tera};
 
 use super::escape::{CLOSE, OPEN, Rule};
 use super::layers::Layers;
-use super::tags::{assigned, includes, tags};
+use super::tags::{Call, assigned, calls, includes, tags};
+use super::texts::{Texts, Wanted};
 use crate::diagnose::{Problem, Problems, Source, line_span, nearest};
 use crate::repository::{RESERVED_VARIABLES, Variable, VariableType};
 
@@ -18,38 +19,73 @@ pub struct Templates {
     tera: Tera,
     rule: Rule,
     sources: BTreeMap<String, Arc<Source>>,
+    wanted: Wanted,
 }
 
-/// Everything reachable from `mains` by includes.
+/// What a set of files is made of.
+#[derive(Default)]
+pub struct Closure {
+    /// The templates.
+    pub sources: BTreeMap<String, Arc<Source>>,
+    /// The snippets that are copied or carried as they are.
+    verbatim: BTreeMap<String, Arc<Source>>,
+}
+
+impl Closure {
+    /// Do the same names stand for other texts?
+    pub fn differs_from(&self, other: &Closure) -> bool {
+        let differ = |a: &BTreeMap<String, Arc<Source>>, b: &BTreeMap<String, Arc<Source>>| {
+            a.iter().map(|(name, source)| (name, &source.text)).ne(b.iter().map(|(name, source)| (name, &source.text)))
+        };
+        differ(&self.sources, &other.sources) || differ(&self.verbatim, &other.verbatim)
+    }
+}
+
+/// Everything reachable from `mains` by includes. A main is its name, what to say if there is none, and whether it is copied as it is.
 ///
 /// # Errors
 /// An include that names nothing.
-pub fn closure<'m>(
+pub fn closure(
     layers: &Layers<'_>,
-    mains: impl IntoIterator<Item = (&'m str, Option<Problem>)>,
-) -> Result<BTreeMap<String, Arc<Source>>, Problems> {
-    let mut sources = BTreeMap::new();
+    mains: impl IntoIterator<Item = ((String, Option<Problem>), bool)>,
+) -> Result<Closure, Problems> {
+    let mut closure = Closure::default();
     let mut problems = Problems::new();
-    let mut open: Vec<(String, Option<Problem>)> =
-        mains.into_iter().map(|(name, problem)| (name.to_owned(), problem)).collect();
-    while let Some((name, problem)) = open.pop() {
-        if sources.contains_key(&name) {
+    let mut open: Vec<_> = mains.into_iter().collect();
+    while let Some(((name, problem), verbatim)) = open.pop() {
+        let Closure { sources, verbatim: copies } = &mut closure;
+        let found = if verbatim { copies } else { sources };
+        if found.contains_key(&name) {
             continue;
         }
-        match layers.snippet(&name) {
-            Some(source) => {
-                for (inner, span) in includes(&source.text) {
-                    let message = format!("there is no snippet `{inner}`");
-                    let problem = Problem::error(&source.path, message).in_source(source, span);
-                    open.push((inner.to_owned(), Some(problem)));
-                }
-                sources.insert(name, source.clone());
-            }
+        let Some(source) = layers.snippet(&name) else {
             // What a manifest names itself was checked when it was loaded.
-            None => problems.extend(problem.map(|problem| problem.nearest(&name, layers.snippet_names()))),
+            problems.extend(problem.map(|problem| problem.nearest(&name, layers.snippet_names())));
+            continue;
+        };
+        found.insert(name, source.clone());
+        if verbatim {
+            continue;
+        }
+        let missing = |inner: &str, span| {
+            Problem::error(&source.path, format!("there is no snippet `{inner}`")).in_source(source, span)
+        };
+        for (inner, span) in includes(&source.text) {
+            open.push(((inner.to_owned(), Some(missing(inner, span))), false));
+        }
+        for (call, span) in calls(&source.text) {
+            match call {
+                Call::Verbatim(Some(inner)) => open.push(((inner.to_owned(), Some(missing(inner, span))), true)),
+                // Any of them may be meant.
+                Call::Verbatim(None) => {
+                    let all: BTreeSet<_> = layers.snippet_names().collect();
+                    open.extend(all.into_iter().map(|name| ((name.to_owned(), None), true)));
+                }
+                Call::Rendered => {}
+            }
         }
     }
-    if problems.is_empty() { Ok(sources) } else { Err(problems) }
+    if problems.is_empty() { Ok(closure) } else { Err(problems) }
 }
 
 impl Templates {
@@ -70,17 +106,23 @@ impl Templates {
         let mut tera = Tera::new();
         rule.install(&mut tera);
         if let Err(error) = tera.add_raw_templates(sources.iter().map(|(name, source)| (name, &source.text))) {
-            let templates = Templates { tera: Tera::new(), rule, sources };
+            let templates = Templates { tera: Tera::new(), rule, sources, wanted: Wanted::default() };
             problems.append(templates.explain(&error, None));
             return Err(problems);
         }
         rule.install(&mut tera);
-        if problems.is_empty() { Ok(Templates { tera, rule, sources }) } else { Err(problems) }
+        let wanted = Wanted::by(sources.values().map(|source| source.text.as_str()));
+        if problems.is_empty() { Ok(Templates { tera, rule, sources, wanted }) } else { Err(problems) }
     }
 
     /// The rule by which they write.
     pub fn rule(&self) -> Rule {
         self.rule
+    }
+
+    /// The texts that they carry as values; `None`: none. `files` are those that were written before.
+    pub fn texts(&self, layers: &Layers<'_>, files: &BTreeMap<String, String>) -> Option<Texts> {
+        self.wanted.gather(layers, files)
     }
 
     /// The file behind a name.
@@ -238,7 +280,7 @@ fn check_tags(
             }
         }
         let whole = variables.get(tag.inside).filter(|_| tag.writes && !assigned.contains(tag.inside));
-        let compound = |kind| matches!(kind, VariableType::List | VariableType::Map);
+        let compound = |kind| matches!(kind, VariableType::List | VariableType::Map | VariableType::Record);
         if let Some(variable) = whole.filter(|variable| compound(variable.kind) && rule != Rule::Literal) {
             let span = tag.start..tag.start + tag.inside.len();
             let problem = problem_at(span, format!("`{}` is a list or table", variable.name));

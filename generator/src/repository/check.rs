@@ -112,6 +112,10 @@ fn check_view(
         problems.push(nearest_or_list(Problem::at(&name.origin, message), name.value.as_str(), known));
         return;
     };
+    if let Some(only) = &definition.interactive_only {
+        let message = format!("the installer `{}` can not be answered by a profile: {}", name.value, only.why);
+        problems.push(Problem::at(&name.origin, message).help(&*only.remedy));
+    }
     for (what, found, known) in [
         ("version", view.version, &definition.versions),
         ("architecture", view.architecture, &definition.architectures),

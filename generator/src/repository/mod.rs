@@ -26,7 +26,8 @@ pub use boot::{BootTemplates, SecondStageCase};
 pub use fields::Located;
 pub use installer::snippets as built_in_snippets;
 pub use installer::{
-    FORMAT_WORDS, FileTemplate, Format, HookPoint, InstallerDefinition, RESERVED_VARIABLES, Validator,
+    EACH, FORMAT_WORDS, FileTemplate, Format, HookPoint, InstallerDefinition, InteractiveOnly, Judge,
+    RESERVED_VARIABLES, Refusal, Validator, Versions,
 };
 pub use lock::Lock;
 pub use profile::{Ancestor, AnsibleSettings, Organisation, Profile, ProfileDraft};
@@ -44,6 +45,8 @@ pub type Snippets = BTreeMap<String, Arc<Source>>;
 
 /// The folder of templates that all installer definitions share.
 const SHARED: &str = "shared";
+/// The variables that have one meaning for all installers, in that folder.
+const CATALOGUE: &str = "variables.toml";
 
 /// Everything that a person wrote.
 pub struct Repository {
@@ -120,7 +123,7 @@ impl Repository {
         let mut names = layers.into_iter().flatten().flat_map(|layer| layer.keys());
         names.any(|name| {
             let variable = definition.variables.get(name);
-            variable.is_some_and(|variable| [variable.kind, variable.items].contains(&VariableType::Crypt))
+            variable.is_some_and(Variable::holds_secrets)
         })
     }
 
@@ -270,8 +273,7 @@ fn read_snippets(tree: &Tree, folder: &str, problems: &mut Problems) -> Snippets
 }
 
 fn read_installers(tree: &Tree, problems: &mut Problems) -> BTreeMap<Id, InstallerDefinition> {
-    let mut shared = builtin::installer(SHARED).unwrap_or_default();
-    shared.extend(read_snippets(tree, "installers/shared", problems));
+    let shared = read_shared(tree, problems);
     let mut installers = BTreeMap::new();
     let mut own = Vec::new();
     for id in tree.ids("installers", "an installer definition", problems) {
@@ -288,7 +290,9 @@ fn read_installers(tree: &Tree, problems: &mut Problems) -> BTreeMap<Id, Install
             });
             continue;
         }
-        let files = read_snippets(tree, &folder, problems);
+        let mut files = read_snippets(tree, &folder, problems);
+        // What a definition is tried with is no part of it.
+        files.retain(|name, _| !name.starts_with("tests/"));
         installers.extend(installer::read(&id, files, &shared, problems).map(|definition| (id.clone(), definition)));
         own.push(id);
     }
@@ -297,6 +301,18 @@ fn read_installers(tree: &Tree, problems: &mut Problems) -> BTreeMap<Id, Install
         installers.extend(installer::read(&id, files, &shared, problems).map(|definition| (id.clone(), definition)));
     }
     installers
+}
+
+/// What all definitions share; the repository's own files and variables win by name.
+fn read_shared(tree: &Tree, problems: &mut Problems) -> installer::Shared {
+    let mut snippets = builtin::installer(SHARED).unwrap_or_default();
+    let mut own = read_snippets(tree, &tree::join("installers", SHARED), problems);
+    let mut variables = installer::Catalogue::new();
+    for catalogue in [snippets.remove(CATALOGUE), own.remove(CATALOGUE)].into_iter().flatten() {
+        variables.extend(installer::read_catalogue(&catalogue, problems));
+    }
+    snippets.extend(own);
+    installer::Shared { snippets, variables }
 }
 
 fn read_profiles(tree: &Tree, problems: &mut Problems) -> Vec<ProfileDraft> {

@@ -1,6 +1,7 @@
 //! Variables: their values, their types, and where they were set.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use toml::de::DeValue;
 
@@ -57,6 +58,12 @@ pub enum VariableType {
     Url,
     /// Such as `20G` or `512MiB`.
     Size,
+    /// An IPv4 or IPv6 address.
+    Ip,
+    /// Such as `192.0.2.10/24`.
+    Cidr,
+    /// Such as `22/tcp`.
+    Port,
     /// A crypt hash, never a password.
     Crypt,
     /// One of the declared choices.
@@ -65,10 +72,21 @@ pub enum VariableType {
     List,
     /// Names with values of the declared item type.
     Map,
+    /// The declared fields.
+    Record,
+}
+
+impl VariableType {
+    /// Is a value of this type one string?
+    #[must_use]
+    pub fn is_text(self) -> bool {
+        use VariableType::{Bool, Int, List, Map, Record};
+        !matches!(self, Bool | Int | List | Map | Record)
+    }
 }
 
 /// The words that manifests use.
-pub const TYPE_WORDS: [(&str, VariableType); 17] = [
+pub const TYPE_WORDS: [(&str, VariableType); 21] = [
     ("text", VariableType::Text),
     ("line", VariableType::Line),
     ("id", VariableType::Id),
@@ -82,10 +100,14 @@ pub const TYPE_WORDS: [(&str, VariableType); 17] = [
     ("path", VariableType::Path),
     ("url", VariableType::Url),
     ("size", VariableType::Size),
+    ("ip", VariableType::Ip),
+    ("cidr", VariableType::Cidr),
+    ("port", VariableType::Port),
     ("crypt", VariableType::Crypt),
     ("choice", VariableType::Choice),
     ("list", VariableType::List),
     ("map", VariableType::Map),
+    ("record", VariableType::Record),
 ];
 
 /// A variable as an installer definition declares it.
@@ -99,10 +121,16 @@ pub struct Variable {
     pub items: VariableType,
     /// What a choice may be.
     pub choices: Vec<String>,
+    /// What a record holds, in the order of the manifest.
+    pub fields: Vec<Variable>,
     /// The definition layer's value.
     pub default: Option<Setting>,
     /// A sentence for people.
     pub help: String,
+    /// Nobody but the machine may read it.
+    pub secret: bool,
+    /// A field that a record need not have.
+    pub optional: bool,
     /// Where it is declared.
     pub origin: Origin,
 }
@@ -157,12 +185,43 @@ impl Variable {
                 }
             }),
             (VariableType::Map, _) => Err(format!("must be a table, not {}", value.type_name())),
+            (VariableType::Record, value) => self.check_record(value),
             (kind, value) => self.check_plain(kind, value),
         }
     }
 
     fn check_item(&self, item: &Value) -> Result<(), String> {
-        self.check_plain(self.items, item).map_err(|problem| format!("has an item that {problem}"))
+        let checked = match self.items {
+            VariableType::Record => self.check_record(item),
+            items => self.check_plain(items, item),
+        };
+        checked.map_err(|problem| format!("has an item that {problem}"))
+    }
+
+    fn check_record(&self, value: &Value) -> Result<(), String> {
+        let Value::Map(entries) = value else {
+            return Err(format!("must be a table, not {}", value.type_name()));
+        };
+        if let Some(unknown) = entries.keys().find(|name| !self.fields.iter().any(|field| field.name == **name)) {
+            let known: Vec<_> = self.fields.iter().map(|field| &*field.name).collect();
+            return Err(match crate::diagnose::nearest(unknown, known.iter().copied()) {
+                Some(near) => format!("has the unknown field `{unknown}`: did you mean `{near}`?"),
+                None => format!("has the unknown field `{unknown}`: known are {}", known.join(", ")),
+            });
+        }
+        self.fields.iter().try_for_each(|field| match entries.get(&field.name) {
+            Some(value) => field.check(value).map_err(|problem| format!("has a field `{}` that {problem}", field.name)),
+            None if field.default.is_none() && !field.optional => Err(format!("lacks the field `{}`", field.name)),
+            None => Ok(()),
+        })
+    }
+
+    /// Can it hold a crypt hash or another secret?
+    #[must_use]
+    pub fn holds_secrets(&self) -> bool {
+        self.secret
+            || [self.kind, self.items].contains(&VariableType::Crypt)
+            || self.fields.iter().any(Variable::holds_secrets)
     }
 
     fn check_plain(&self, kind: VariableType, value: &Value) -> Result<(), String> {
@@ -211,6 +270,9 @@ impl Variable {
                 let number = !digits.is_empty() && digits.len() < 16 && digits.bytes().all(|b| b.is_ascii_digit());
                 (number && units.contains(&unit), "a size such as `20GiB`")
             }
+            VariableType::Ip => (text.parse::<IpAddr>().is_ok(), "an address such as `192.0.2.1` or `2001:db8::1`"),
+            VariableType::Cidr => (is_cidr(text), "an address with its network such as `192.0.2.10/24`"),
+            VariableType::Port => (is_port(text), "a port such as `22/tcp`"),
             VariableType::Crypt => {
                 let known = ["$6$", "$5$", "$y$", "$gy$", "$2b$"].iter().any(|prefix| text.starts_with(prefix));
                 (known && only("./$=,") && text.len() >= 20, "a crypt hash (`$y$…` or `$6$…`), never a password")
@@ -228,6 +290,23 @@ impl Variable {
 
 fn plain(text: &str) -> bool {
     text.len() <= 64 && text.starts_with(|c: char| c.is_ascii_alphabetic())
+}
+
+fn is_cidr(text: &str) -> bool {
+    let Some((address, bits)) = text.split_once('/') else { return false };
+    let limit = match address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    // `+24` and `024` are numbers to Rust and to nobody else.
+    bits.parse::<u8>().is_ok_and(|number| number <= limit && number.to_string() == bits)
+}
+
+fn is_port(text: &str) -> bool {
+    let Some((port, protocol)) = text.split_once('/') else { return false };
+    let number = port.parse::<u16>().is_ok_and(|number| number > 0 && number.to_string() == port);
+    number && matches!(protocol, "tcp" | "udp")
 }
 
 /// An address of a scheme that installers and git know, without blanks, quotes and control characters.
@@ -252,8 +331,11 @@ mod tests {
             kind,
             items: VariableType::Line,
             choices: vec!["lvm".into(), "plain".into()],
+            fields: Vec::new(),
             default: None,
             help: String::new(),
+            secret: false,
+            optional: false,
             origin: Origin { source, span: 0..0 },
         }
     }
@@ -276,6 +358,9 @@ mod tests {
                 vec!["https://example.org/a?b=c", "ssh://git@h/x"],
                 vec!["", "https://", "javascript:x", "https://a b"],
             ),
+            (Ip, vec!["192.0.2.1", "2001:db8::1"], vec!["", "192.0.2", "192.0.2.1/24", "fe80::1%eth0", "x"]),
+            (Cidr, vec!["192.0.2.1/24", "::1/128"], vec!["", "192.0.2.1", "192.0.2.1/33", "::/129", "::/+1", "::/01"]),
+            (Port, vec!["22/tcp", "53/udp"], vec!["", "22", "0/tcp", "65536/tcp", "022/tcp", "22/tcp;", "ssh/tcp"]),
             (Size, vec!["20GiB", "512M", "1"], vec!["", "G", "20 G", "20XB", "-1"]),
             (Crypt, vec!["$6$saltsaltsalt$abcdefghijk"], vec!["secret", "$6$x", "$1$saltsaltsalt$abcdefghijk"]),
             (Choice, vec!["lvm"], vec!["LVM", ""]),
@@ -298,5 +383,31 @@ mod tests {
             Err("has an item that must be one line".into())
         );
         assert_eq!(list.check(&Value::Switch(true)), Err("must be a list, not true or false".into()));
+    }
+
+    #[test]
+    fn a_record_has_its_fields_and_no_others() {
+        let field = |name: &str, kind| Variable { name: name.into(), ..variable(kind) };
+        let name = field("name", VariableType::Username);
+        let groups = Variable { items: VariableType::Username, optional: true, ..field("groups", VariableType::List) };
+        let users =
+            Variable { items: VariableType::Record, fields: vec![name, groups], ..variable(VariableType::List) };
+        let check = |text: &str| {
+            let value = toml::de::DeValue::parse(text).unwrap();
+            users.check(&Value::from_toml(value.get_ref()).unwrap())
+        };
+        assert_eq!(check("[{ name = 'anna', groups = ['sudo'] }, { name = 'ben' }]"), Ok(()));
+        for (text, problem) in [
+            ("[{}]", "has an item that lacks the field `name`"),
+            ("['anna']", "has an item that must be a table, not a string"),
+            ("[{ name = 'Anna' }]", "has an item that has a field `name` that must be a user name such as `anna`"),
+            ("[{ name = 'a', nam = 'b' }]", "has an item that has the unknown field `nam`: did you mean `name`?"),
+            (
+                "[{ name = 'a', groups = [1] }]",
+                "has an item that has a field `groups` that has an item that must be a string, not a whole number",
+            ),
+        ] {
+            assert_eq!(check(text), Err(problem.to_owned()));
+        }
     }
 }

@@ -5,4 +5,5 @@ mod golden;
 mod images;
 mod inheritance;
 mod injection;
+mod language;
 mod refusals;
