@@ -149,4 +149,16 @@ pub struct Ansible {
     pub branch: Option<String>,
     /// The playbook below the repository.
     pub playbook: String,
+    /// The groups of the inventory that the machine is in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// The file below the repository that names roles and collections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requirements: Option<String>,
+    /// When it runs again, as systemd's `OnCalendar`; never without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// The schedule plays a new commit only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_if_changed: bool,
 }

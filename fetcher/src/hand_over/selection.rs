@@ -23,14 +23,15 @@ pub const SELECTION_FILE: &str = "provisioning-selection.json";
 ///   "version": "12",
 ///   "architecture": "amd64",
 ///   "second_stage": { "pinned": true, "how": "Release.gpg against the keyring in the pinned initrd" },
-///   "ansible": { "repository": "https://…", "commit": "…", "branch": "main", "playbook": "site.yml" },
+///   "ansible": { "repository": "https://…", "commit": "…", "branch": "main", "playbook": "site.yml", "groups": ["web"],
+///                "requirements": "requirements.yml", "schedule": "hourly", "only_if_changed": true },
 ///   "activated_at": "2026-11-01T12:00:00Z",
 ///   "clock": "ok",
 ///   "source": "https://install.example.org"
 /// }
 /// ```
 ///
-/// `ansible` is `null` where the profile has none, and its `commit` and `branch` are absent where they are not set. `activated_at` is a lower bound of
+/// `ansible` is `null` where the profile has none, and what is not set in it is absent. `activated_at` is a lower bound of
 /// the time; `clock` is `dead` where the machine's clock read a time before the medium was built. `source` is the mirror, `state` or `cache`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Selection {

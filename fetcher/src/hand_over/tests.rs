@@ -26,6 +26,10 @@ fn selection() -> Selection {
             commit: None,
             branch: Some("main".into()),
             playbook: "site.yml".into(),
+            groups: vec!["web".into()],
+            requirements: None,
+            schedule: Some("hourly".into()),
+            only_if_changed: true,
         }),
         activated_at: Moment::EPOCH,
         clock: ClockState::Dead,
@@ -63,6 +67,8 @@ fn files_have_their_modes_and_the_folder_is_private() {
     let record: serde_json::Value = serde_json::from_slice(&std::fs::read(dir.join(SELECTION_FILE)).unwrap()).unwrap();
     assert_eq!((&record["clock"], &record["release"]), (&"dead".into(), &7.into()));
     assert_eq!(record["ansible"]["branch"], "main");
+    assert_eq!(record["ansible"]["groups"][0], "web");
+    assert_eq!(record["ansible"].get("requirements"), None);
     assert_eq!(std::fs::read_dir(base.path()).unwrap().count(), 1);
 }
 

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anode_bundle::name::Id;
-use anode_bundle::pack::{Ansible, Blob};
+use anode_bundle::pack::Blob;
 use tera::{Context, Map};
 
 use super::markers::Nonce;
 use crate::diagnose::Source;
 use crate::repository::{
-    InstallerDefinition, Located, Organisation, Profile, Repository, Setting, Snippets, Value, Variable, VariableType,
+    AnsibleSettings, InstallerDefinition, Located, Organisation, Profile, Repository, Setting, Snippets, Value,
+    Variable, VariableType,
 };
 
 /// The layers of one rendering.
@@ -57,19 +58,9 @@ impl<'r> Layers<'r> {
             .flatten()
     }
 
-    /// What configures the machine; a profile's branch or commit replaces both of the site's.
-    pub fn ansible(&self) -> Option<Ansible> {
-        let settings = self.profile.ansible.over(&self.repository.site.ansible);
-        if settings.enabled == Some(false) {
-            return None;
-        }
-        let text = |located: Option<Located<String>>| located.map(|located| located.value);
-        Some(Ansible {
-            repository: text(settings.repository)?,
-            commit: text(settings.commit),
-            branch: text(settings.branch),
-            playbook: text(settings.playbook).unwrap_or_else(|| "site.yml".to_owned()),
-        })
+    /// What configures the machine, as the profile and the site say it.
+    pub fn ansible(&self) -> AnsibleSettings {
+        self.profile.ansible.over(&self.repository.site.ansible)
     }
 
     /// What templates see.
@@ -95,16 +86,7 @@ impl<'r> Layers<'r> {
         context.insert_value("installer", table(installer.map(|(name, value)| (name, text(value)))));
         context.insert_value("version", text(&self.profile.version.value));
         context.insert_value("architecture", text(&self.profile.architecture.value));
-        let ansible = self.ansible().map(|ansible| {
-            let optional = |value: &Option<String>| value.as_deref().map_or_else(tera::Value::none, text);
-            table([
-                ("repository", text(&ansible.repository)),
-                ("playbook", text(&ansible.playbook)),
-                ("commit", optional(&ansible.commit)),
-                ("branch", optional(&ansible.branch)),
-            ])
-        });
-        context.insert_value("ansible", ansible.unwrap_or_else(tera::Value::none));
+        context.insert_value("ansible", ansible(&self.ansible()));
         let prompts = self.profile.prompts.iter().enumerate();
         let markers = prompts.map(|(number, prompt)| (prompt.value.name.as_str(), text(&nonce.marker(number))));
         context.insert_value("prompt", table(markers));
@@ -124,6 +106,29 @@ pub fn images(images: &BTreeMap<Id, Blob>) -> tera::Value {
         ];
         (name.as_str(), table(facts))
     }))
+}
+
+/// `ansible.*`; `ansible` itself is false where nothing configures the machine.
+fn ansible(settings: &AnsibleSettings) -> tera::Value {
+    let Some(public) = settings.public_part() else { return tera::Value::none() };
+    let text = |text: &str| tera::Value::normal_string(text);
+    let optional = |value: &Option<String>| value.as_deref().map_or_else(tera::Value::none, text);
+    let list = |list: &Option<Vec<Located<String>>>| {
+        list.iter().flatten().map(|item| text(&item.value)).collect::<Vec<_>>().into()
+    };
+    table([
+        ("repository", text(&public.repository)),
+        ("commit", optional(&public.commit)),
+        ("branch", optional(&public.branch)),
+        ("playbook", text(&public.playbook)),
+        ("groups", list(&settings.groups)),
+        ("requirements", optional(&public.requirements)),
+        ("known_hosts", list(&settings.known_hosts)),
+        ("signers", list(&settings.signers)),
+        ("schedule", optional(&public.schedule)),
+        ("jitter", text(settings.spread())),
+        ("only_if_changed", public.only_if_changed.into()),
+    ])
 }
 
 fn table<'k>(entries: impl IntoIterator<Item = (&'k str, tera::Value)>) -> tera::Value {

@@ -105,7 +105,7 @@ impl<'r> Pass<'_, 'r> {
             boot,
             files: written.iter().map(|(file, _, _)| file.clone()).collect(),
             prompts: profile.prompts.iter().map(|prompt| prompt.value.clone()).collect(),
-            ansible: self.layers.ansible(),
+            ansible: self.layers.ansible().public_part(),
             critical: Vec::new(),
         };
         let is_public: Vec<_> = written.iter().map(|(_, _, template)| profile.public && template.public).collect();

@@ -90,6 +90,20 @@ pub fn profiles(named: &Named<'_>, problems: &mut Problems) {
     }
 }
 
+/// The words of `[ansible]` that a profile and the site say go together.
+pub fn ansible(named: &Named<'_>, site: Option<&Site>, problems: &mut Problems) {
+    let mut found = Problems::new();
+    for profile in named.profiles {
+        match site {
+            Some(site) => profile.ansible.over(&site.ansible).check(&mut found),
+            None => profile.ansible.check(&mut found),
+        }
+    }
+    // Many profiles may have their words from one place.
+    let mut said = BTreeSet::new();
+    problems.extend(found.into_iter().filter(|problem| said.insert((problem.file.clone(), problem.message.clone()))));
+}
+
 /// One profile names what exists.
 pub fn profile(profile: &Profile, installers: &BTreeMap<Id, InstallerDefinition>, problems: &mut Problems) {
     check_view(&profile.into(), &profile.installer, installers, problems);

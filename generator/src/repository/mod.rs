@@ -3,6 +3,7 @@
 //! A value of [`Repository`] is consistent: every name that one file uses of another exists, every variable has its declared type, every
 //! code offers profiles that its organisation may see. It says nothing about templates; that is [`crate::render`].
 
+mod ansible;
 mod boot;
 mod check;
 mod fields;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use anode_bundle::name::Id;
 use rayon::prelude::*;
 
+pub use ansible::AnsibleSettings;
 pub use boot::{BootTemplates, SecondStageCase};
 pub use fields::Located;
 pub use installer::snippets as built_in_snippets;
@@ -30,7 +32,7 @@ pub use installer::{
     RESERVED_VARIABLES, Refusal, Validator, Versions,
 };
 pub use lock::Lock;
-pub use profile::{Ancestor, AnsibleSettings, Organisation, Profile, ProfileDraft};
+pub use profile::{Ancestor, Organisation, Profile, ProfileDraft};
 pub use site::{CodeRules, Language, Lifetimes, Site, is_site_url};
 pub use terms::{CodeKind, CodeTerms, Generations, USES};
 pub use value::{Setting, Settings, Value, Variable, VariableType};
@@ -209,6 +211,7 @@ pub fn load(root: &Path) -> Result<(Repository, Problems), Problems> {
         installers: &installers,
     };
     check::profiles(&named, &mut problems);
+    check::ansible(&named, site.as_ref(), &mut problems);
     check::layers(&named, site.as_ref(), &mut problems);
     check::codes(&named, &codes, &mut problems);
     let Some(site) = site else { return Err(problems) };

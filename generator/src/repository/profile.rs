@@ -6,8 +6,9 @@ use anode_bundle::name::Id;
 use anode_bundle::pack::{Choice, Prompt, PromptType};
 
 use super::Snippets;
+use super::ansible::{AnsibleSettings, read_ansible};
 use super::fields::{Fields, Located, read_toml};
-use super::value::{Settings, is_url};
+use super::value::Settings;
 use crate::diagnose::{Origin, Problem, Problems, Source};
 
 /// What a machine becomes.
@@ -99,36 +100,6 @@ pub struct ProfileDraft {
     pub ancestors: Vec<Ancestor>,
     /// `profile.toml`.
     pub origin: Origin,
-}
-
-/// `[ansible]` of a site or profile; a profile's words win one by one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AnsibleSettings {
-    /// The git repository.
-    pub repository: Option<Located<String>>,
-    /// The pinned commit.
-    pub commit: Option<Located<String>>,
-    /// The branch, where no commit is pinned.
-    pub branch: Option<Located<String>>,
-    /// The playbook below the repository.
-    pub playbook: Option<Located<String>>,
-    /// `false`: this profile uses none, whatever the site says.
-    pub enabled: Option<bool>,
-}
-
-impl AnsibleSettings {
-    /// These words, and those of a lower layer where there are none. A branch or commit replaces both of the lower layer's.
-    #[must_use]
-    pub fn over(&self, lower: &AnsibleSettings) -> AnsibleSettings {
-        let revision = if self.commit.is_some() || self.branch.is_some() { self } else { lower };
-        AnsibleSettings {
-            repository: self.repository.clone().or_else(|| lower.repository.clone()),
-            commit: revision.commit.clone(),
-            branch: revision.branch.clone(),
-            playbook: self.playbook.clone().or_else(|| lower.playbook.clone()),
-            enabled: self.enabled.or(lower.enabled),
-        }
-    }
 }
 
 /// Somebody's part of the repository.
@@ -292,42 +263,6 @@ fn read_choices(table: &mut Fields<'_, '_, '_>) -> Vec<Choice> {
         Some(Choice { title: title.unwrap_or_else(|| value.clone()), value })
     });
     choices.into_iter().flatten().collect()
-}
-
-/// Reads `[ansible]`.
-pub fn read_ansible(table: &mut Fields<'_, '_, '_>) -> AnsibleSettings {
-    let settings = AnsibleSettings {
-        repository: table.text("repository"),
-        commit: table.text("commit"),
-        branch: table.text("branch"),
-        playbook: table.text("playbook"),
-        enabled: table.switch("enabled"),
-    };
-    let branch = |text: &str| {
-        let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._/-".contains(&b));
-        plain && !text.is_empty() && !text.starts_with(['-', '/', '.']) && !text.contains("..") && text.len() <= 128
-    };
-    let hex = |text: &str| {
-        [40, 64].contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-    };
-    let playbook = |text: &str| anode_bundle::name::SafePath::new(text).is_ok();
-    check(table, "repository", &settings.repository, is_url, "an address such as `https://git.example.org/site.git`");
-    check(table, "commit", &settings.commit, hex, "a commit id of 40 or 64 lower-case hex digits");
-    check(table, "branch", &settings.branch, branch, "the name of a branch");
-    check(table, "playbook", &settings.playbook, playbook, "a path below the repository such as `site.yml`");
-    settings
-}
-
-fn check(
-    table: &mut Fields<'_, '_, '_>,
-    key: &str,
-    text: &Option<Located<String>>,
-    fits: impl Fn(&str) -> bool,
-    wanted: &str,
-) {
-    if let Some(text) = text.as_ref().filter(|text| !fits(&text.value)) {
-        table.push(Problem::at(&text.origin, format!("`{key}` is not right")).label(format!("not {wanted}")));
-    }
 }
 
 /// Can templates use it as a name?

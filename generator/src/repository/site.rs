@@ -5,8 +5,8 @@ use std::sync::Arc;
 use anode_bundle::document::ceiling;
 use anode_bundle::name::SiteId;
 
+use super::ansible::{AnsibleSettings, read_ansible};
 use super::fields::{Fields, read_toml};
-use super::profile::{AnsibleSettings, read_ansible};
 use super::value::{Settings, is_url};
 use crate::diagnose::{Origin, Problem, Problems, Source};
 
