@@ -141,7 +141,7 @@ fn a_file_that_the_installer_would_refuse_is_found_with_its_line() {
     let rendered = render_all(&fixture);
     let found = lines(&validate(&repository, rendered.iter().map(|(_, rendered)| rendered))).join("\n");
     assert!(
-        found.contains("debian-server: preseed.cfg (rendered):35:1: `partman/confirm` must be true or false"),
+        found.contains("debian-server: preseed.cfg (rendered):36:1: `partman/confirm` must be true or false"),
         "{found}"
     );
     assert!(found.contains("debian-server: anode/late (rendered):6:1: `sh` does not accept it"), "{found}");
