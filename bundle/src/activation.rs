@@ -7,6 +7,7 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use crate::code::Machine;
 use crate::error::Refusal;
+use crate::hardware::{Effect, Facts, Rule};
 use crate::json;
 use crate::keyed::Key;
 use crate::moment::Moment;
@@ -50,6 +51,9 @@ pub struct Activation {
     /// Answers to prompts that are already given.
     #[serde(default, deserialize_with = "read_answers")]
     pub answers: BTreeMap<Id, Zeroizing<String>>,
+    /// What becomes of offers on certain machines.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
     /// Names that a reader must know.
     #[serde(default)]
     pub critical: Vec<String>,
@@ -85,6 +89,14 @@ pub struct Offer {
     pub unattended: bool,
 }
 
+/// What an activation shows on one machine.
+pub struct Menu<'a> {
+    /// The offers that are not hidden.
+    pub offers: Vec<&'a Offer>,
+    /// What an empty answer means.
+    pub preselected: Option<&'a Offer>,
+}
+
 /// The key of a pack: 64 hex digits in the activation, and nowhere else.
 #[derive(Clone, ZeroizeOnDrop)]
 pub struct PackKey(pub Key);
@@ -118,6 +130,8 @@ struct Encoded<'a> {
     machines: &'a [Sha256],
     offers: Vec<EncodedOffer<'a>>,
     answers: BTreeMap<&'a Id, &'a str>,
+    #[serde(skip_serializing_if = "<[Rule]>::is_empty")]
+    rules: &'a [Rule],
     critical: &'a [String],
 }
 
@@ -167,6 +181,7 @@ impl Activation {
             machines: &self.machines,
             offers: offers.collect(),
             answers: self.answers.iter().map(|(name, answer)| (name, answer.as_str())).collect(),
+            rules: &self.rules,
             critical: &self.critical,
         };
         // As large as it can get, so that no copy is left behind where it grew.
@@ -219,6 +234,22 @@ impl Activation {
         Ok(())
     }
 
+    /// What is shown on this machine.
+    ///
+    /// # Errors
+    /// [`Refusal::HardwareMismatch`] if its rules hide every offer.
+    pub fn menu(&self, facts: &Facts) -> Result<Menu<'_>, Refusal> {
+        let has = |offer: &Offer, effect| {
+            self.rules.iter().any(|rule| rule.profile == offer.profile && rule.effect == effect && rule.applies(facts))
+        };
+        let offers: Vec<&Offer> = self.offers.iter().filter(|offer| !has(offer, Effect::Hide)).collect();
+        if offers.is_empty() && !self.offers.is_empty() {
+            return Err(Refusal::HardwareMismatch);
+        }
+        let preselected = offers.iter().copied().find(|offer| has(offer, Effect::Preselect));
+        Ok(Menu { offers, preselected })
+    }
+
     /// The offer of `profile`.
     ///
     /// # Errors
@@ -228,5 +259,88 @@ impl Activation {
             wanted: crate::display::line(profile, 64),
             offered: self.offers.iter().map(|offer| format!("`{}`", offer.profile)).collect(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hardware::{Fact, Known};
+
+    fn id(text: &str) -> Id {
+        Id::new(text).unwrap()
+    }
+
+    fn activation(rules: &[(&str, Effect, u64)]) -> Activation {
+        let offer = |name| Offer {
+            profile: id(name),
+            title: String::new(),
+            pack_id: PackId([0; 32]),
+            generation: 1,
+            pack_key: PackKey(Zeroizing::new([7; 32])),
+            unattended: false,
+        };
+        let rule = |(profile, effect, cores): &(&str, Effect, u64)| Rule {
+            profile: id(profile),
+            effect: *effect,
+            when: [(Fact::Cores, vec![cores.to_string()])].into(),
+        };
+        Activation {
+            format: 1,
+            site: SiteId::from_bytes([1; 16]),
+            locator: Locator([2; 32]),
+            status: Status::Active,
+            org: id("acme"),
+            org_title: String::new(),
+            label: id("label"),
+            not_before: Moment::EPOCH,
+            not_after: Moment::EPOCH,
+            uses: None,
+            online: false,
+            machines: Vec::new(),
+            offers: vec![offer("lab"), offer("office")],
+            answers: BTreeMap::new(),
+            rules: rules.iter().map(rule).collect(),
+            critical: Vec::new(),
+        }
+    }
+
+    /// What is shown on a machine with four cores, and which of it is preselected.
+    fn menu(rules: &[(&str, Effect, u64)]) -> Result<(Vec<String>, Option<String>), Refusal> {
+        let facts = [(Fact::Cores, Known::Number(4))].into();
+        let activation = activation(rules);
+        let menu = activation.menu(&facts)?;
+        let name = |offer: &Offer| offer.profile.to_string();
+        Ok((menu.offers.iter().map(|offer| name(offer)).collect(), menu.preselected.map(name)))
+    }
+
+    #[test]
+    fn rules_hide_and_preselect_what_they_name_on_the_machines_that_they_describe() {
+        let (lab, office) = ("lab".to_owned(), "office".to_owned());
+        let both = vec![lab.clone(), office.clone()];
+        assert_eq!(menu(&[]), Ok((both.clone(), None)));
+        assert_eq!(menu(&[("lab", Effect::Hide, 8)]), Ok((both.clone(), None)));
+        assert_eq!(menu(&[("lab", Effect::Hide, 4)]), Ok((vec![office.clone()], None)));
+        assert_eq!(menu(&[("office", Effect::Preselect, 4)]), Ok((both, Some(office))));
+        // What is hidden is not preselected either.
+        assert_eq!(menu(&[("office", Effect::Preselect, 4), ("office", Effect::Hide, 4)]), Ok((vec![lab], None)));
+        let all = [("lab", Effect::Hide, 4), ("office", Effect::Hide, 4)];
+        assert_eq!(menu(&all), Err(Refusal::HardwareMismatch));
+    }
+
+    #[test]
+    fn rules_are_sealed_with_the_activation_and_absent_where_there_are_none() {
+        let read = |rules: &[_]| {
+            let activation = activation(rules);
+            let json = activation.encode().unwrap();
+            let again = Activation::parse(&json, &activation.site, &activation.locator).unwrap();
+            assert_eq!(again.rules, activation.rules);
+            String::from_utf8(json.to_vec()).unwrap()
+        };
+        assert!(!read(&[]).contains("rules"));
+        assert!(
+            read(&[("lab", Effect::Hide, 4)])
+                .contains(r#""rules":[{"profile":"lab","effect":"hide","when":{"cores":["4"]}}]"#)
+        );
     }
 }

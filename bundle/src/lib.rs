@@ -12,6 +12,7 @@ pub mod display;
 pub mod document;
 pub mod error;
 pub mod exit;
+pub mod hardware;
 pub mod moment;
 pub mod name;
 pub mod pack;

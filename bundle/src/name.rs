@@ -240,6 +240,23 @@ impl Sha256 {
     }
 }
 
+/// A hash of bytes that come piece by piece.
+#[derive(Default)]
+pub struct Hashing(Hasher);
+
+impl Hashing {
+    /// The next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The hash of all pieces.
+    #[must_use]
+    pub fn finish(self) -> Sha256 {
+        Sha256(self.0.finalize().into())
+    }
+}
+
 /// Where things lie in the published tree (design, section 2).
 pub mod tree {
     use super::{KeyId, Sha256};

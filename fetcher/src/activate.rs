@@ -9,10 +9,11 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use anode_bundle::activation::{Activation, Offer};
+use anode_bundle::activation::{Menu, Offer};
 use anode_bundle::client::{Client, Event, PAIR_LIMIT, Setup, Snapshot, Store, Transport};
 use anode_bundle::code::{Machine, Secret};
 use anode_bundle::document::ROOT_LIMIT;
+use anode_bundle::hardware::Facts;
 use anode_bundle::name::KeyId;
 use anode_bundle::pack::{Answers, Contents, FilledFile, Manifest};
 use anode_bundle::signature;
@@ -93,6 +94,8 @@ pub struct Order<'a> {
     pub clock: Clock,
     /// The machine, where its firmware gives it an identity: for codes that are bound to one.
     pub machine: Option<Machine>,
+    /// What the machine says about itself, for patterns of host names and the rules of a code.
+    pub facts: Facts,
     /// The profile, if it is chosen in advance.
     pub profile: Option<String>,
     /// Answers that are given in advance.
@@ -152,7 +155,7 @@ pub trait Person {
     ///
     /// # Errors
     /// That nobody answers, or nobody is there to choose.
-    fn profile(&mut self, activation: &Activation) -> Result<String, Failure>;
+    fn profile(&mut self, menu: &Menu<'_>) -> Result<String, Failure>;
 
     /// The answers to the prompts that are still open.
     ///
@@ -260,7 +263,7 @@ fn attempt(
         let activation = client.activate(secret, order.machine.as_ref())?;
         let wanted = match profile {
             Some(profile) => profile,
-            None => person.borrow_mut().profile(&activation)?,
+            None => person.borrow_mut().profile(&activation.menu(&order.facts)?)?,
         };
         let offer: Offer = activation.offer(&wanted)?.clone();
         match client.pack(&offer) {
@@ -273,7 +276,8 @@ fn attempt(
     let snapshot =
         client.snapshot().cloned().ok_or_else(|| Failure::Internal("a pack without a release".to_owned()))?;
 
-    let sheet = Sheet::begin(&contents.manifest().prompts, &activation.answers, &order.given, &mut system_salt);
+    let sheet =
+        Sheet::begin(&contents.manifest().prompts, &activation.answers, &order.given, &order.facts, &mut system_salt);
     let answers = person.borrow_mut().answers(contents.manifest(), sheet)?;
     let organisation = if activation.org_title.is_empty() { activation.org.as_str() } else { &activation.org_title };
     person.borrow_mut().confirm(&Choice {
@@ -309,15 +313,15 @@ impl Unasked {
         Unasked { secret: Some(secret), warnings: Vec::new() }
     }
 
-    /// The profile of a code that offers just one.
+    /// The profile of a code that offers just one on this machine, or preselects one.
     ///
     /// # Errors
     /// [`Failure::Usage`] with the list if it offers several.
-    pub fn only_profile(activation: &Activation) -> Result<String, Failure> {
-        match activation.offers.as_slice() {
-            [only] => Ok(only.profile.to_string()),
-            [] => Err(Refusal::CodeNotValid("offers no profile".to_owned()).into()),
-            several => {
+    pub fn only_profile(menu: &Menu<'_>) -> Result<String, Failure> {
+        match (menu.offers.as_slice(), menu.preselected) {
+            (&[only], _) | (_, Some(only)) => Ok(only.profile.to_string()),
+            ([], _) => Err(Refusal::CodeNotValid("offers no profile".to_owned()).into()),
+            (several, None) => {
                 let ids: Vec<_> = several.iter().map(|offer| format!("`{}`", offer.profile)).collect();
                 Err(Failure::usage(
                     format!("the code offers several profiles: {}", ids.join(", ")),
@@ -337,8 +341,8 @@ impl Person for Unasked {
         Ok(None)
     }
 
-    fn profile(&mut self, activation: &Activation) -> Result<String, Failure> {
-        Unasked::only_profile(activation)
+    fn profile(&mut self, menu: &Menu<'_>) -> Result<String, Failure> {
+        Unasked::only_profile(menu)
     }
 
     fn answers(&mut self, _manifest: &Manifest, sheet: Sheet) -> Result<Answers, Failure> {

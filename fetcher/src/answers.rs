@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use anode_bundle::Refusal;
+use anode_bundle::hardware::Facts;
 use anode_bundle::name::Id;
 use anode_bundle::pack::{Answers, Prompt, PromptType};
 use zeroize::Zeroizing;
@@ -28,17 +29,22 @@ pub struct Sheet {
 }
 
 impl Sheet {
-    /// Begins with what is given (which wins) and what the code presets.
+    /// Begins with what is given (which wins) and what the code presets. Patterns become what `machine` makes of them.
     #[must_use]
-    pub fn begin(prompts: &[Prompt], presets: &Answers, given: &Given, salt: RandomSalt<'_>) -> Sheet {
-        let mut sheet = Sheet { prompts: prompts.to_vec(), answers: Answers::new(), wrong: Vec::new() };
+    pub fn begin(prompts: &[Prompt], presets: &Answers, given: &Given, machine: &Facts, salt: RandomSalt<'_>) -> Sheet {
+        let on_this_machine = |prompt: &Prompt| Prompt { default: prompt.default_on(machine), ..prompt.clone() };
+        let prompts = prompts.iter().map(on_this_machine).collect();
+        let mut sheet = Sheet { prompts, answers: Answers::new(), wrong: Vec::new() };
+        let prompts = sheet.prompts.clone();
         let unknown = given.keys().filter(|name| !prompts.iter().any(|prompt| prompt.name.as_str() == name.as_str()));
         sheet.wrong.extend(
             unknown.map(|name| invalid(&anode_bundle::display::line(name, 64), "has no prompt in this profile")),
         );
-        for prompt in prompts {
-            let Some(value) = given.get(prompt.name.as_str()).or_else(|| presets.get(&prompt.name)) else { continue };
-            match prepare(prompt, value, &mut *salt) {
+        for prompt in &prompts {
+            let preset = presets.get(&prompt.name).and_then(|value| prompt.pattern_on(value, machine));
+            let value = given.get(prompt.name.as_str()).cloned().or(preset.map(Zeroizing::new));
+            let Some(value) = value else { continue };
+            match prepare(prompt, &value, &mut *salt) {
                 Ok(answer) => sheet.put(&prompt.name, answer),
                 Err(refusal) => sheet.wrong.push(refusal),
             }
@@ -139,7 +145,7 @@ pub(crate) mod tests {
     fn sheet(prompts: &[Prompt], presets: &[(&str, &str)], given_pairs: &[(&str, &str)]) -> Sheet {
         let presets =
             presets.iter().map(|(name, value)| (Id::new(name).unwrap(), Zeroizing::new((*value).to_owned()))).collect();
-        Sheet::begin(prompts, &presets, &given(given_pairs), &mut || Some([7; 12]))
+        Sheet::begin(prompts, &presets, &given(given_pairs), &Facts::new(), &mut || Some([7; 12]))
     }
 
     #[test]
@@ -184,6 +190,26 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_pattern_is_filled_in_by_the_machine_and_asked_for_where_the_machine_does_not_say() {
+        use anode_bundle::hardware::{Fact, Known};
+        let prompts = [
+            prompt("a", PromptType::Hostname, Some("lab-{serial}")),
+            prompt("b", PromptType::Hostname, None),
+            prompt("c", PromptType::Hostname, Some("{mac}")),
+        ];
+        let machine = [(Fact::Serial, Known::Text("X1".into()))].into();
+        let presets = [(Id::new("b").unwrap(), Zeroizing::new("pc-{serial}".to_owned()))].into();
+        let sheet = Sheet::begin(&prompts, &presets, &Given::new(), &machine, &mut || None);
+        let open: Vec<_> = sheet.open().into_iter().map(|prompt| (prompt.name.to_string(), prompt.default)).collect();
+        assert_eq!(open, [("a".to_owned(), Some("lab-x1".to_owned())), ("c".to_owned(), None)]);
+        let wrong = sheet.finish().unwrap_err();
+        assert!(wrong.len() == 1 && wrong[0].to_string().contains("`c`"), "{wrong:?}");
+        // Nobody types a pattern.
+        let given = given(&[("a", "lab-{serial}"), ("b", "x"), ("c", "y")]);
+        assert!(Sheet::begin(&prompts, &Answers::new(), &given, &machine, &mut || None).finish().is_err());
+    }
+
+    #[test]
     fn two_salts_of_the_system_differ() {
         assert_ne!(system_salt().unwrap(), system_salt().unwrap());
     }
@@ -191,7 +217,7 @@ pub(crate) mod tests {
     #[test]
     fn without_random_numbers_no_password_is_hashed() {
         let prompts = [prompt("word", PromptType::Password, None)];
-        let sheet = Sheet::begin(&prompts, &Answers::new(), &given(&[("word", "secret")]), &mut || None);
+        let sheet = Sheet::begin(&prompts, &Answers::new(), &given(&[("word", "secret")]), &Facts::new(), &mut || None);
         assert!(sheet.finish().is_err());
     }
 }

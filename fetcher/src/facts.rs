@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use anode_bundle::hardware::{self, Fact, Known};
 use anode_bundle::{Moment, display};
 use serde::Serialize;
 
@@ -123,6 +124,32 @@ impl Facts {
             secure_boot: source.secure_boot(),
             rtc: source.number("sys/class/rtc/rtc0/since_epoch").map(Moment::from_seconds),
         }
+    }
+
+    /// What profiles and codes may ask for. Fixed disks only: a stick is nothing to choose a profile by.
+    #[must_use]
+    pub fn hardware(&self) -> hardware::Facts {
+        const GIB: u64 = 1 << 30;
+        const GB: u64 = 1_000_000_000;
+        let text = |text: &Option<String>| text.clone().map(Known::Text);
+        let fixed = || self.disks.iter().filter(|disk| !disk.removable);
+        let mac = self.network.iter().find_map(|interface| interface.mac.clone());
+        let firmware = match self.firmware {
+            Firmware::Uefi => "uefi",
+            Firmware::Bios => "bios",
+        };
+        let known = [
+            (Fact::Manufacturer, text(&self.system.manufacturer)),
+            (Fact::Product, text(&self.system.product)),
+            (Fact::Serial, text(&self.system.serial)),
+            (Fact::Mac, mac.map(|mac| Known::Text(mac.replace(':', "")))),
+            (Fact::Firmware, Some(Known::Text(firmware.to_owned()))),
+            (Fact::Memory, self.memory.map(|bytes| Known::Number(bytes.div_ceil(GIB)))),
+            (Fact::Cores, Some(Known::Number(self.cpu.cores as u64))),
+            (Fact::Disks, Some(Known::Number(fixed().count() as u64))),
+            (Fact::DiskSize, fixed().map(|disk| disk.size / GB).max().map(Known::Number)),
+        ];
+        known.into_iter().filter_map(|(fact, known)| Some((fact, known?))).collect()
     }
 
     /// One JSON object, indented.
@@ -281,6 +308,16 @@ mod tests {
         let [sda, nvme] = facts.disks.as_slice() else { panic!("{:?}", facts.disks) };
         assert_eq!((sda.path.as_str(), sda.size, sda.removable, sda.rotational), ("/dev/sda", 1 << 20, true, true));
         assert_eq!((nvme.model.as_deref(), nvme.size), (Some("Fast Disk 512GB"), 1_000_215_216 * 512));
+        let hardware = facts.hardware();
+        for (fact, known) in [
+            (Fact::Mac, Known::Text("b44506000001".into())),
+            (Fact::Memory, Known::Number(16)),
+            (Fact::Disks, Known::Number(1)),
+            (Fact::DiskSize, Known::Number(512)),
+            (Fact::Firmware, Known::Text("uefi".into())),
+        ] {
+            assert_eq!(hardware.get(&fact), Some(&known), "{fact:?}");
+        }
         let wanted =
             Interface { name: "eno1".into(), mac: Some("b4:45:06:00:00:01".into()), driver: Some("e1000e".into()) };
         assert_eq!(facts.network, [wanted]);

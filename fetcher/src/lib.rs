@@ -8,6 +8,7 @@
 
 pub mod activate;
 pub mod answers;
+pub mod blob;
 pub mod cli;
 pub mod console;
 pub mod error;

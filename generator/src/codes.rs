@@ -111,6 +111,7 @@ pub fn make(repository: &Repository, root: &Root, origin: Origin, wanted: Wanted
         status: Status::Active,
         machines: wanted.machines,
         answers: wanted.answers,
+        rules: Vec::new(),
     };
     Ok((secret, terms))
 }

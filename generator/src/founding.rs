@@ -140,6 +140,7 @@ fn write_probe(dir: &Path, ring: &KeyRing, root: &Root, at: Moment) -> Result<()
         status: Status::Active,
         machines: Vec::new(),
         answers: std::collections::BTreeMap::new(),
+        rules: Vec::new(),
     };
     write(dir, PROBE_TERMS, terms.to_toml().as_bytes())
 }

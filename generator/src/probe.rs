@@ -1,9 +1,10 @@
 //! Activating as the medium would, with the medium's code: the last word on whether a tree may be published.
 
 use anode_bundle::Moment;
-use anode_bundle::activation::Activation;
+use anode_bundle::activation::Menu;
 use anode_bundle::client::{Event, Transport};
 use anode_bundle::code::Secret;
+use anode_bundle::hardware::Facts;
 use anode_bundle::pack::{Answers, Manifest};
 use anode_bundle::trust::Clock;
 use anode_fetch::Failure;
@@ -50,6 +51,7 @@ pub fn probe(
         mirrors: vec![attempt.base.trim_end_matches('/').to_owned()],
         clock: Clock { rtc: attempt.now, build: None },
         machine: None,
+        facts: Facts::new(),
         profile: attempt.profile.map(str::to_owned),
         given: attempt.given,
     };
@@ -73,8 +75,8 @@ impl Person for Counting {
         self.unasked.today(newest)
     }
 
-    fn profile(&mut self, activation: &Activation) -> Result<String, Failure> {
-        self.unasked.profile(activation)
+    fn profile(&mut self, menu: &Menu<'_>) -> Result<String, Failure> {
+        self.unasked.profile(menu)
     }
 
     fn answers(&mut self, manifest: &Manifest, sheet: Sheet) -> Result<Answers, Failure> {

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
+use crate::hardware::{FACTS, Facts, Known, fill, is_pattern};
 use crate::name::Id;
 
 /// A question to the person at the console.
@@ -57,6 +58,8 @@ pub enum PromptType {
     FullName,
     /// Typed as plain text, inserted as a crypt hash.
     Password,
+    /// Inserted as it is typed, for what has to be opened again: 8 to 128 of `a-z A-Z 0-9`, blank and `. _ @ + / : -`.
+    Passphrase,
     /// `/dev/…` of letters, digits and `. _ : + / -`.
     Disk,
     /// A locale such as `de_DE.UTF-8`.
@@ -69,6 +72,14 @@ pub enum PromptType {
     Number,
     /// One line of letters, digits, blank and `. _ @ + / : -`.
     Text,
+}
+
+impl PromptType {
+    /// Not shown while it is typed, never given in advance by a profile, never in a public file.
+    #[must_use]
+    pub fn is_secret(self) -> bool {
+        matches!(self, Self::Password | Self::Passphrase)
+    }
 }
 
 impl Prompt {
@@ -90,6 +101,9 @@ impl Prompt {
             }
             PromptType::Password if !is_crypt_hash(answer) => {
                 "must become a crypt hash (`$6$…` or `$y$…`) before it is used; `openssl passwd -6` makes one".to_owned()
+            }
+            PromptType::Passphrase if !is_passphrase(answer) => {
+                "must be 8 to 128 letters `a-z A-Z`, digits, blanks or `. _ @ + / : -`, and neither begin nor end with a blank".to_owned()
             }
             PromptType::Disk if !is_disk(answer) => "must be a device such as `/dev/sda`".to_owned(),
             PromptType::Language if !is_locale(answer) => "must be a locale such as `de_DE.UTF-8`".to_owned(),
@@ -128,7 +142,8 @@ impl Prompt {
             ));
         }
         match &self.default {
-            Some(_) if self.kind == PromptType::Password => Err("is a password and must not have a default".to_owned()),
+            Some(_) if self.kind.is_secret() => Err("is secret and must not have a default".to_owned()),
+            Some(pattern) if self.kind == PromptType::Hostname && is_pattern(pattern) => self.check_pattern(pattern),
             Some(default) => match self.check(default) {
                 Err(Refusal::AnswerInvalid { problem, .. }) => {
                     Err(format!("has a default that does not fit: it {problem}"))
@@ -137,6 +152,44 @@ impl Prompt {
             },
             None => Ok(()),
         }
+    }
+
+    /// Every fact that a pattern names exists, and with a short value for each it is a host name.
+    fn check_pattern(&self, pattern: &str) -> Result<(), String> {
+        let sample = FACTS.map(|(_, fact)| (fact, Known::Text("x".to_owned()))).into();
+        match fill(pattern, &sample) {
+            Ok(Some(name)) if is_hostname(&name) => Ok(()),
+            Ok(_) => Err("has a default that does not become a host name".to_owned()),
+            Err(Refusal::AnswerInvalid { problem, .. }) => Err(format!("has a default that {problem}")),
+            Err(other) => Err(other.to_string()),
+        }
+    }
+
+    /// Checks what the terms of a code preset: an answer, or for a host name a pattern.
+    ///
+    /// # Errors
+    /// [`Refusal::AnswerInvalid`], as [`Prompt::check`].
+    pub fn check_preset(&self, value: &str) -> Result<(), Refusal> {
+        if self.kind != PromptType::Hostname || !is_pattern(value) {
+            return self.check(value);
+        }
+        let invalid = |problem| Refusal::AnswerInvalid { prompt: self.name.to_string(), problem };
+        self.check_pattern(value).map_err(invalid)
+    }
+
+    /// What an empty answer means on this machine: a pattern is filled in. `None`: an answer is required.
+    #[must_use]
+    pub fn default_on(&self, facts: &Facts) -> Option<String> {
+        self.pattern_on(self.default.as_deref()?, facts)
+    }
+
+    /// A value that may be a pattern, on this machine; `None` where the machine does not say what it needs, or where no host name comes out.
+    #[must_use]
+    pub fn pattern_on(&self, value: &str, facts: &Facts) -> Option<String> {
+        if self.kind != PromptType::Hostname || !is_pattern(value) {
+            return Some(value.to_owned());
+        }
+        fill(value, facts).ok().flatten().filter(|name| is_hostname(name))
     }
 
     fn check_number(&self, answer: &str) -> Option<String> {
@@ -176,6 +229,13 @@ fn is_username(text: &str) -> bool {
 fn is_text(text: &str, also: &str) -> bool {
     let allowed = |c: char| c.is_alphanumeric() && crate::display::is_printable(c) || also.contains(c);
     !text.is_empty() && text.chars().count() <= 128 && text.trim() == text && text.chars().all(allowed)
+}
+
+/// Letters that every keyboard layout has: it is typed again when nothing of the system is there yet.
+fn is_passphrase(text: &str) -> bool {
+    (8..=128).contains(&text.len())
+        && text.trim() == text
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b" ._@+/:-".contains(&b))
 }
 
 fn is_crypt_hash(text: &str) -> bool {
@@ -250,6 +310,11 @@ mod tests {
                 vec!["", "secret", "$6$x", "$6$saltsalt$abc\"defghijklmno", "$1$saltsalt$abcdefghijklm"],
             ),
             (
+                PromptType::Passphrase,
+                vec!["12345678", "correct horse 7"],
+                vec!["", "1234567", " 12345678", "passw\u{f6}rter", "a\"bcdefgh", "$abcdefgh", "a\nbcdefgh"],
+            ),
+            (
                 PromptType::Disk,
                 vec!["/dev/sda", "/dev/disk/by-id/nvme-X_1:2"],
                 vec!["", "sda", "/dev/", "/dev/../etc", "/dev/s da", "/dev//a"],
@@ -282,6 +347,7 @@ mod tests {
             (PromptType::Choice, Some("a b")),
             (PromptType::Choice, None),
             (PromptType::Hostname, Some("pc-07")),
+            (PromptType::Hostname, Some("lab-{serial}")),
             (PromptType::Password, None),
         ] {
             let prompt = Prompt { default: default.map(str::to_owned), ..prompt(kind) };
@@ -300,8 +366,29 @@ mod tests {
         let mut password = prompt(PromptType::Password);
         password.default = Some("$6$saltsaltsalt$abcdefghijklmno".into());
         assert!(password.check_definition().is_err());
+        let mut passphrase = prompt(PromptType::Passphrase);
+        passphrase.default = Some("12345678".into());
+        assert!(passphrase.check_definition().is_err());
+        for pattern in ["lab-{room}", "Lab-{serial}", "lab-{serial", "-{serial}"] {
+            let mut hostname = prompt(PromptType::Hostname);
+            hostname.default = Some(pattern.into());
+            assert!(hostname.check_definition().is_err(), "{pattern}");
+        }
         let mut empty = prompt(PromptType::Choice);
         empty.choices.clear();
         assert!(empty.check_definition().is_err());
+    }
+
+    #[test]
+    fn a_pattern_is_what_the_machine_makes_of_it_or_no_default_at_all() {
+        use crate::hardware::Fact;
+        let hostname = Prompt { default: Some("lab-{serial}".into()), ..prompt(PromptType::Hostname) };
+        let machine = |serial: &str| Facts::from([(Fact::Serial, Known::Text(serial.to_owned()))]);
+        assert_eq!(hostname.default_on(&machine("AB 12")).as_deref(), Some("lab-ab-12"));
+        assert_eq!(hostname.default_on(&Facts::new()), None);
+        // 63 characters are the most that a name has.
+        assert_eq!(hostname.default_on(&machine(&"x".repeat(60))), None);
+        let text = Prompt { default: Some("a".into()), ..prompt(PromptType::Text) };
+        assert_eq!(text.default_on(&Facts::new()).as_deref(), Some("a"));
     }
 }

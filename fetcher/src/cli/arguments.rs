@@ -3,11 +3,13 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use anode_bundle::name::Sha256;
 use anode_bundle::{Moment, display};
 use lexopt::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::answers::Given;
+use crate::blob::Pinned;
 use crate::console::Language;
 use crate::error::Failure;
 use crate::hand_over::Target;
@@ -17,6 +19,7 @@ use crate::transport::{Address, PlainHttp};
 pub(super) enum Command {
     Activate(Box<Activate>),
     Update { reach: Reach, talk: Talk },
+    Blob(Box<Blob>),
     Facts,
     Help(Topic),
     Version,
@@ -28,6 +31,7 @@ pub(super) enum Topic {
     Program,
     Activate,
     Update,
+    Blob,
     Facts,
 }
 
@@ -58,6 +62,13 @@ pub(super) struct Activate {
     pub target: Target,
 }
 
+/// A pinned file.
+pub(super) struct Blob {
+    pub pinned: Pinned,
+    pub authorities: Vec<PathBuf>,
+    pub now: Option<Moment>,
+}
+
 /// The options as they come, before it is known whether they make sense together.
 #[derive(Default)]
 struct Options {
@@ -77,6 +88,10 @@ struct Options {
     answers: Given,
     files: Option<PathBuf>,
     initrd: Option<PathBuf>,
+    urls: Vec<String>,
+    sha256: Option<Sha256>,
+    length: Option<u64>,
+    out: Option<PathBuf>,
 }
 
 /// # Errors
@@ -92,12 +107,13 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Command, Failure> {
             Some(Value(word)) => match word.to_str() {
                 Some("activate") => break Topic::Activate,
                 Some("update") => break Topic::Update,
+                Some("blob") => break Topic::Blob,
                 Some("facts") => break Topic::Facts,
                 _ => {
                     let word = display::line(&word.to_string_lossy(), 40);
                     return Err(Failure::usage(
                         format!("`{word}` is not a command"),
-                        "the commands are `activate`, `update` and `facts`",
+                        "the commands are `activate`, `update`, `blob` and `facts`",
                     ));
                 }
             },
@@ -120,9 +136,11 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Command, Failure> {
 
 fn belongs(topic: Topic, name: &str) -> bool {
     match name {
-        "site" | "root" | "state" | "cache" | "ca" | "client-cert" | "client-key" | "now" | "allow-http" | "lang" => {
+        "ca" | "now" => matches!(topic, Topic::Activate | Topic::Update | Topic::Blob),
+        "site" | "root" | "state" | "cache" | "client-cert" | "client-key" | "allow-http" | "lang" => {
             matches!(topic, Topic::Activate | Topic::Update)
         }
+        "url" | "sha256" | "length" | "out" => topic == Topic::Blob,
         "code" | "code-file" | "profile" | "answer" | "files" | "initrd" => topic == Topic::Activate,
         _ => false,
     }
@@ -143,6 +161,16 @@ impl Options {
         };
         match name {
             "site" => self.sites.push(text()?),
+            "url" => self.urls.push(text()?),
+            "out" => once(&mut self.out, value.into(), name)?,
+            "sha256" => {
+                let wrong = |_| Failure::usage("`--sha256` is not a hash", "write it as 64 lower-case hex digits");
+                once(&mut self.sha256, Sha256::parse(&text()?).map_err(wrong)?, name)?;
+            }
+            "length" => {
+                let wrong = |_| Failure::usage("`--length` is not a number of bytes", "write it as a whole number");
+                once(&mut self.length, text()?.parse().map_err(wrong)?, name)?;
+            }
             "ca" => self.authorities.push(value.into()),
             "root" => once(&mut self.root, value.into(), name)?,
             "state" => once(&mut self.state, value.into(), name)?,
@@ -192,6 +220,7 @@ impl Options {
         match topic {
             Topic::Program => Ok(Command::Help(Topic::Program)),
             Topic::Facts => Ok(Command::Facts),
+            Topic::Blob => self.blob(),
             Topic::Update if self.state.is_none() => Err(missing("state DIR", topic)),
             Topic::Update => Ok(Command::Update { reach: self.reach(topic)?.0, talk }),
             Topic::Activate => {
@@ -216,6 +245,24 @@ impl Options {
                 })))
             }
         }
+    }
+
+    fn blob(self) -> Result<Command, Failure> {
+        let topic = Topic::Blob;
+        if self.urls.is_empty() {
+            return Err(missing("url URL", topic));
+        }
+        let address = |url: &String| {
+            Address::parse(url, PlainHttp::ForPinned)
+                .map_err(|bad| Failure::usage(bad.to_string(), "write `https://HOST/PATH` or `http://HOST/PATH`"))
+        };
+        let pinned = Pinned {
+            addresses: self.urls.iter().map(address).collect::<Result<_, _>>()?,
+            sha256: self.sha256.ok_or_else(|| missing("sha256 HEX", topic))?,
+            length: self.length.ok_or_else(|| missing("length BYTES", topic))?,
+            out: self.out.ok_or_else(|| missing("out FILE", topic))?,
+        };
+        Ok(Command::Blob(Box::new(Blob { pinned, authorities: self.authorities, now: self.now })))
     }
 
     fn reach(mut self, topic: Topic) -> Result<(Reach, Options), Failure> {
@@ -283,6 +330,7 @@ fn hint(topic: Topic) -> &'static str {
         Topic::Program => "try `anode-fetch --help`",
         Topic::Activate => "try `anode-fetch activate --help`",
         Topic::Update => "try `anode-fetch update --help`",
+        Topic::Blob => "try `anode-fetch blob --help`",
         Topic::Facts => "try `anode-fetch facts --help`",
     }
 }

@@ -9,6 +9,7 @@ usage: anode-fetch <command> [options]
 
   activate   verify a tree, open what a code unlocks, write the files
   update     refresh the signed documents in a state folder
+  blob       fetch one file whose hash is known
   facts      what this machine is, as JSON
 
   -h, --help      this text; with a command, its options
@@ -62,6 +63,20 @@ const REACH: &str = "\
   --lang de|en          the language of questions; else that of LANG
 ";
 
+const BLOB: &str = "\
+usage: anode-fetch blob --url URL... --sha256 HEX --length BYTES --out FILE
+
+  --url URL             where the file can be had; repeat it for more, in order.
+                        http:// will do: nothing but the hash is believed
+  --sha256 HEX          its hash
+  --length BYTES        its length
+  --out FILE            where it goes; FILE must not exist, and appears complete
+                        and verified or not at all
+  --ca FILE             believe the certificate authorities in this PEM file
+                        instead of the public ones; repeat it for more
+  --now TIME            the reading of the clock, as 2026-11-30T12:00:00Z
+";
+
 const FACTS: &str = "\
 usage: anode-fetch facts
 
@@ -74,6 +89,7 @@ pub(super) fn text(topic: Topic) -> String {
         Topic::Program => PROGRAM.to_owned(),
         Topic::Activate => format!("{ACTIVATE}{REACH}"),
         Topic::Update => format!("{UPDATE}{REACH}"),
+        Topic::Blob => BLOB.to_owned(),
         Topic::Facts => FACTS.to_owned(),
     }
 }
@@ -84,7 +100,7 @@ mod tests {
 
     #[test]
     fn help_fits_eighty_columns() {
-        for topic in [Topic::Program, Topic::Activate, Topic::Update, Topic::Facts] {
+        for topic in [Topic::Program, Topic::Activate, Topic::Update, Topic::Blob, Topic::Facts] {
             for line in text(topic).lines() {
                 assert!(line.chars().count() <= 80, "{line}");
             }

@@ -9,6 +9,7 @@ mod tests;
 
 use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 
 use anode_bundle::code::{Machine, Secret};
 use anode_bundle::trust::Clock;
@@ -16,12 +17,14 @@ use anode_bundle::{ExitCode, Moment, Refusal};
 use zeroize::Zeroizing;
 
 use crate::activate::{Order, Person, Shipped, Sources, activate, read_limited};
+use crate::blob;
 use crate::console::{Console, Language, Terminal};
 use crate::error::Failure;
 use crate::facts::Facts;
 use crate::folder::Folder;
+use crate::hand_over::Carry;
 use crate::transport::{Credentials, Https, Limits, PlainHttp, Settings};
-use arguments::{Activate, Command, Reach, Talk};
+use arguments::{Activate, Blob, Command, Reach, Talk};
 use outcome::{Outcome, Updated};
 
 const CODE_FILE_LIMIT: u64 = 1 << 10;
@@ -94,6 +97,7 @@ fn perform(host: &mut dyn Host, command: Command, warnings: &mut Vec<String>) ->
         }
         Command::Update { reach, talk } => perform_update(host, &reach, &talk, warnings),
         Command::Activate(activate) => perform_activate(host, *activate, warnings),
+        Command::Blob(wanted) => perform_blob(host, *wanted),
     }
 }
 
@@ -142,6 +146,7 @@ fn perform_activate(host: &mut dyn Host, wanted: Activate, warnings: &mut Vec<St
         mirrors: wanted.reach.sites.clone(),
         clock: clock(host, &wanted.reach),
         machine,
+        facts: facts.hardware(),
         profile: wanted.profile,
         given: wanted.answers,
     };
@@ -151,9 +156,20 @@ fn perform_activate(host: &mut dyn Host, wanted: Activate, warnings: &mut Vec<St
     let activated = activate(&order, opened.sources(), &mut console);
     warnings.append(&mut console.warnings);
     let activated = activated?;
-    let files = wanted.target.write(&activated.files()?, &activated.selection)?;
+    let files =
+        wanted.target.write(&activated.files()?, &activated.selection, Carry::of(activated.contents.manifest()))?;
     console.done(files.len());
     Ok(Outcome::Activated { selection: Box::new(activated.selection), files })
+}
+
+fn perform_blob(host: &mut dyn Host, wanted: Blob) -> Result<Outcome, Failure> {
+    let credentials = credentials(&wanted.authorities, None)?;
+    let mut transport = Https::new(Settings { credentials, plain_http: PlainHttp::ForPinned, limits: blob::LIMITS });
+    let now = wanted.now.unwrap_or_else(|| host.clock());
+    let name = wanted.pinned.out.display().to_string();
+    let terminal = host.terminal();
+    blob::fetch(&wanted.pinned, &mut transport, now, &mut |tenths| terminal.say(&format!("{name}: {tenths}0 %")))?;
+    Ok(Outcome::Text(String::new()))
 }
 
 fn given_code(wanted: &Activate) -> Result<Option<Secret>, Failure> {
@@ -179,6 +195,19 @@ fn language(host: &dyn Host, talk: &Talk) -> Language {
     talk.language.or_else(|| Language::of(&host.locale()?)).unwrap_or_default()
 }
 
+fn credentials(authorities: &[PathBuf], client: Option<&(PathBuf, PathBuf)>) -> Result<Credentials, Failure> {
+    let authorities = authorities.iter().map(|file| read_limited(file, PEM_LIMIT)).collect::<Result<Vec<_>, _>>()?;
+    let client = match client {
+        Some((certificate, key)) => {
+            Some((read_limited(certificate, PEM_LIMIT)?, Zeroizing::new(read_limited(key, PEM_LIMIT)?)))
+        }
+        None => None,
+    };
+    let client = client.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice()));
+    Credentials::new(&authorities, client)
+        .map_err(|error| Failure::usage(error.to_string(), "give PEM files: `-----BEGIN CERTIFICATE-----` and so on"))
+}
+
 /// What the options of the command line open.
 struct Opened {
     transport: Https,
@@ -188,18 +217,7 @@ struct Opened {
 
 impl Opened {
     fn new(reach: &Reach) -> Result<Opened, Failure> {
-        let authorities =
-            reach.authorities.iter().map(|file| read_limited(file, PEM_LIMIT)).collect::<Result<Vec<_>, _>>()?;
-        let client = match &reach.client {
-            Some((certificate, key)) => {
-                Some((read_limited(certificate, PEM_LIMIT)?, Zeroizing::new(read_limited(key, PEM_LIMIT)?)))
-            }
-            None => None,
-        };
-        let client = client.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice()));
-        let credentials = Credentials::new(&authorities, client).map_err(|error| {
-            Failure::usage(error.to_string(), "give PEM files: `-----BEGIN CERTIFICATE-----` and so on")
-        })?;
+        let credentials = credentials(&reach.authorities, reach.client.as_ref())?;
         let plain_http = if reach.allow_http { PlainHttp::OnLoopback } else { PlainHttp::Refused };
         let transport = Https::new(Settings { credentials, plain_http, limits: Limits::default() });
         Ok(Opened {

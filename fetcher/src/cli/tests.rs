@@ -97,6 +97,13 @@ fn misuse_is_refused_with_a_remedy() {
         (&format!("update {REACH}"), "`--state DIR` is missing"),
         (&format!("update {REACH} --state s --files d"), "`--files` is not an option"),
         ("facts --site https://example.org", "`--site` is not an option"),
+        ("blob", "`--url URL` is missing"),
+        ("blob --url https://example.org/a", "`--sha256 HEX` is missing"),
+        ("blob --url https://example.org/a --sha256 12", "`--sha256` is not a hash"),
+        ("blob --url https://example.org/a --length -1", "`--length` is not a number of bytes"),
+        ("blob --url ftp://example.org/a --sha256 x", "`--sha256` is not a hash"),
+        ("blob --url ftp://example.org/a", "does not begin with `https://`"),
+        ("blob --url https://example.org/a --site https://example.org", "`--site` is not an option"),
     ] {
         let (exit, paper) = run_line(line);
         assert_eq!(exit, ExitCode::Usage, "{line}");

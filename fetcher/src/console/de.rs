@@ -42,6 +42,7 @@ pub(super) const WORDS: Words = Words {
     username: "Benutzername",
     full_name: "Voller Name",
     password: "Passwort",
+    passphrase: "Passphrase der Festplatte",
     disk: "Festplatte, die gelöscht wird",
     language: "Sprache",
     keyboard: "Tastaturbelegung",

@@ -42,6 +42,7 @@ pub(super) const WORDS: Words = Words {
     username: "User name",
     full_name: "Full name",
     password: "Password",
+    passphrase: "Passphrase of the disk",
     disk: "Disk that is erased",
     language: "Language",
     keyboard: "Keyboard layout",

@@ -15,7 +15,7 @@ mod tests;
 
 use std::io;
 
-use anode_bundle::activation::Activation;
+use anode_bundle::activation::{Menu, Offer};
 use anode_bundle::client::Event;
 use anode_bundle::code::{BadCode, Secret};
 use anode_bundle::display::line;
@@ -160,7 +160,7 @@ impl<'a> Console<'a> {
         for prompt in &manifest.prompts {
             let Some(answer) = choice.answers.get(&prompt.name) else { continue };
             let shown = match prompt.kind {
-                PromptType::Password => words.hidden.to_owned(),
+                kind if kind.is_secret() => words.hidden.to_owned(),
                 PromptType::Disk => self.describe_disk(answer),
                 _ => answer.to_string(),
             };
@@ -224,18 +224,22 @@ impl Person for Console<'_> {
         }
     }
 
-    fn profile(&mut self, activation: &Activation) -> Result<String, Failure> {
+    fn profile(&mut self, menu: &Menu<'_>) -> Result<String, Failure> {
         if let Some(unasked) = &mut self.unasked {
-            return unasked.profile(activation);
+            return unasked.profile(menu);
         }
-        if activation.offers.len() < 2 {
-            return Unasked::only_profile(activation);
+        if menu.offers.len() < 2 {
+            return Unasked::only_profile(menu);
         }
         self.say(self.words.profiles);
-        let names: Vec<String> = activation.offers.iter().map(|offer| offer.profile.to_string()).collect();
-        let titles: Vec<String> =
-            activation.offers.iter().map(|offer| format!("{} ({})", line(&offer.title, 50), offer.profile)).collect();
-        self.choose(&names, &titles, None)
+        let preselected = menu.preselected.map(|offer| offer.profile.as_str());
+        let names: Vec<String> = menu.offers.iter().map(|offer| offer.profile.to_string()).collect();
+        let title = |offer: &&Offer| {
+            let mark = if preselected == Some(offer.profile.as_str()) { " *" } else { "" };
+            format!("{} ({}){mark}", line(&offer.title, 50), offer.profile)
+        };
+        let titles: Vec<String> = menu.offers.iter().map(title).collect();
+        self.choose(&names, &titles, preselected)
     }
 
     fn answers(&mut self, manifest: &Manifest, sheet: Sheet) -> Result<Answers, Failure> {

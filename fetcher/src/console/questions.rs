@@ -28,12 +28,12 @@ impl Console<'_> {
         }
         loop {
             let typed = match prompt.kind {
-                PromptType::Password => self.password(prompt)?,
+                kind if kind.is_secret() => self.password(prompt)?,
                 PromptType::Choice => self.choice(prompt)?,
                 PromptType::Disk => self.disk(prompt)?,
                 _ => self.text(prompt)?,
             };
-            if typed.is_empty() && prompt.kind != PromptType::Password {
+            if typed.is_empty() && !prompt.kind.is_secret() {
                 self.say(self.words.required);
                 continue;
             }
@@ -58,6 +58,7 @@ impl Console<'_> {
             PromptType::Username => self.words.username.to_owned(),
             PromptType::FullName => self.words.full_name.to_owned(),
             PromptType::Password => self.words.password.to_owned(),
+            PromptType::Passphrase => self.words.passphrase.to_owned(),
             PromptType::Disk => self.words.disk.to_owned(),
             PromptType::Language => self.words.language.to_owned(),
             PromptType::Keyboard => self.words.keyboard.to_owned(),

@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 use std::io;
 
+use anode_bundle::activation::PackKey;
 use anode_bundle::client::Event;
+use anode_bundle::hardware::Facts;
+use anode_bundle::name::{Id, PackId};
 use anode_bundle::pack::{Answers, Choice as PromptChoice, Prompt};
 
 use super::*;
@@ -62,7 +65,7 @@ fn console(typist: &mut Typist) -> Console<'_> {
 
 fn answer(prompts: &[Prompt], lines: &[&'static str]) -> (Result<Answers, Failure>, Typist) {
     let mut typist = Typist::typing(lines);
-    let sheet = Sheet::begin(prompts, &Answers::new(), &Given::new(), &mut || Some([1; 12]));
+    let sheet = Sheet::begin(prompts, &Answers::new(), &Given::new(), &Facts::new(), &mut || Some([1; 12]));
     let answers = console(&mut typist).answer_all(sheet);
     (answers, typist)
 }
@@ -164,4 +167,41 @@ fn with_a_code_given_nothing_is_asked() {
     assert_eq!(console.warnings, ["mirror[2J 1"]);
     assert!(typist.echoes.is_empty());
     assert!(typist.seen.contains("Warnung: mirror[2J 1"));
+}
+
+#[test]
+fn a_passphrase_is_typed_twice_never_shown_and_stays_what_it_is() {
+    let prompts = [prompt("phrase", PromptType::Passphrase, None)];
+    let (answers, typist) = answer(&prompts, &["short", "short", "correct horse", "correct horse"]);
+    assert!(answers.unwrap().values().all(|value| value.as_str() == "correct horse"));
+    assert!(typist.echoes.iter().all(|echo| *echo == Echo::Hidden) && !typist.seen.contains("correct"));
+    assert!(typist.seen.contains("must be 8 to 128 letters"), "{}", typist.seen);
+}
+
+fn offer(name: &str) -> Offer {
+    Offer {
+        profile: Id::new(name).unwrap(),
+        title: name.to_uppercase(),
+        pack_id: PackId([0; 32]),
+        generation: 1,
+        pack_key: PackKey(Zeroizing::new([0; 32])),
+        unattended: false,
+    }
+}
+
+#[test]
+fn what_a_rule_preselects_is_marked_and_chosen_by_an_empty_answer() {
+    let (lab, office) = (offer("lab"), offer("office"));
+    let menu = |preselected| Menu { offers: vec![&lab, &office], preselected };
+    for (typed, wanted) in [("", "office"), ("1", "lab"), ("lab", "lab")] {
+        let mut typist = Typist::typing(&[typed]);
+        assert_eq!(console(&mut typist).profile(&menu(Some(&office))).unwrap(), wanted);
+        assert!(typist.seen.contains("OFFICE (office) *") && typist.seen.contains("LAB (lab)\n"), "{}", typist.seen);
+    }
+    // Without a rule an empty answer is none.
+    let mut typist = Typist::typing(&["", "2"]);
+    assert_eq!(console(&mut typist).profile(&menu(None)).unwrap(), "office");
+    // Nobody to ask: what is preselected is what is meant.
+    assert_eq!(Unasked::only_profile(&menu(Some(&office))).unwrap(), "office");
+    assert_eq!(Unasked::only_profile(&menu(None)).unwrap_err().exit().number(), 2);
 }

@@ -80,6 +80,7 @@ pub(super) struct Words {
     pub username: &'static str,
     pub full_name: &'static str,
     pub password: &'static str,
+    pub passphrase: &'static str,
     pub disk: &'static str,
     pub language: &'static str,
     pub keyboard: &'static str,

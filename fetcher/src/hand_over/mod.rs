@@ -1,5 +1,6 @@
 //! What becomes of a verified pack: files in a folder, for tests and scripts, or an initrd to append, for other boot loaders.
 
+mod carried;
 mod cpio;
 mod files;
 mod initrd;
@@ -9,13 +10,30 @@ use std::path::{Path, PathBuf};
 
 use anode_bundle::Refusal;
 use anode_bundle::name::SafePath;
-use anode_bundle::pack::FilledFile;
+use anode_bundle::pack::{FilledFile, Manifest};
 use zeroize::Zeroizing;
 
 pub use cpio::{BLOCK, Unfit, archive, check_path};
 pub use selection::{ClockState, RunFacts, SELECTION_FILE, Selection};
 
 use crate::error::Failure;
+
+/// What else goes into an initrd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carry {
+    /// Nothing.
+    Nothing,
+    /// This program, for the hooks of the pack.
+    Fetcher,
+}
+
+impl Carry {
+    /// What a pack wants.
+    #[must_use]
+    pub fn of(manifest: &Manifest) -> Carry {
+        if manifest.boot.as_ref().is_some_and(|boot| boot.carry_fetcher) { Carry::Fetcher } else { Carry::Nothing }
+    }
+}
 
 /// Where the verified files go. Either appears complete or not at all, and nothing is overwritten.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,15 +64,19 @@ impl Target {
         }
     }
 
-    /// Writes the files and the record of the choice. Returns their paths, the record's last.
+    /// Writes the files and the record of the choice, and into an initrd the fetcher's own program where the pack wants it carried. Returns their paths.
     ///
     /// # Errors
     /// [`Failure::Io`]; [`Failure::Refused`] for a pack that holds a file of the record's name; [`Failure::HandOver`] for files that an initrd can not
     /// carry. Nothing is left behind then.
-    pub fn write(&self, files: &[FilledFile], selection: &Selection) -> Result<Vec<String>, Failure> {
+    pub fn write(&self, files: &[FilledFile], selection: &Selection, carry: Carry) -> Result<Vec<String>, Failure> {
         self.check()?;
         let record = record(files, selection)?;
-        let all: Vec<&FilledFile> = files.iter().chain([&record]).collect();
+        let program = match (self, carry) {
+            (Self::Initrd(_), Carry::Fetcher) => Some(carried::program(files)?),
+            _ => None,
+        };
+        let all: Vec<&FilledFile> = files.iter().chain([&record]).chain(&program).collect();
         match self {
             Self::Files(dir) => files::write(dir, &all)?,
             Self::Initrd(file) => initrd::write(file, &all)?,
@@ -75,7 +97,7 @@ fn record(files: &[FilledFile], selection: &Selection) -> Result<FilledFile, Fai
 }
 
 /// The folder that `path` is to be made in, and its name there.
-fn parts<'p>(path: &'p Path, option: &str) -> Result<(&'p Path, &'p str), Failure> {
+pub(crate) fn parts<'p>(path: &'p Path, option: &str) -> Result<(&'p Path, &'p str), Failure> {
     let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
         Failure::usage(
             format!("`{}` is not a name for something new", path.display()),
@@ -91,7 +113,7 @@ fn parts<'p>(path: &'p Path, option: &str) -> Result<(&'p Path, &'p str), Failur
 }
 
 /// Beside the target, so that a rename can put it in its place.
-fn draft(parent: &Path, name: &str) -> PathBuf {
+pub(crate) fn draft(parent: &Path, name: &str) -> PathBuf {
     parent.join(format!(".{name}.new-{}", std::process::id()))
 }
 

@@ -57,8 +57,9 @@ fn mode(path: &Path) -> u32 {
 fn files_have_their_modes_and_the_folder_is_private() {
     let base = tempfile::tempdir().unwrap();
     let dir = base.path().join("out");
-    let written =
-        files(&dir).write(&[file("preseed.cfg", 0o640, "a"), file("usr/bin/x", 0o755, "b")], &selection()).unwrap();
+    let written = files(&dir)
+        .write(&[file("preseed.cfg", 0o640, "a"), file("usr/bin/x", 0o755, "b")], &selection(), Carry::Nothing)
+        .unwrap();
     assert_eq!(written, ["preseed.cfg", "usr/bin/x", SELECTION_FILE]);
     assert_eq!(mode(&dir), 0o700);
     assert_eq!(mode(&dir.join("preseed.cfg")), 0o640);
@@ -77,8 +78,8 @@ fn an_empty_folder_is_taken_and_a_filled_one_is_left_alone() {
     let base = tempfile::tempdir().unwrap();
     let dir = base.path().join("out");
     std::fs::create_dir(&dir).unwrap();
-    files(&dir).write(&[file("a", 0o644, "first")], &selection()).unwrap();
-    let failure = files(&dir).write(&[file("a", 0o644, "second")], &selection()).unwrap_err();
+    files(&dir).write(&[file("a", 0o644, "first")], &selection(), Carry::Nothing).unwrap();
+    let failure = files(&dir).write(&[file("a", 0o644, "second")], &selection(), Carry::Nothing).unwrap_err();
     assert!(failure.to_string().ends_with("exists and is not an empty folder"), "{failure}");
     assert!(failure.remedy().contains("name another"));
     assert_eq!(std::fs::read_to_string(dir.join("a")).unwrap(), "first");
@@ -104,10 +105,10 @@ fn a_failure_leaves_nothing_behind() {
     let base = tempfile::tempdir().unwrap();
     // The second can not be written: its folder is a file.
     let contents = [file("a", 0o644, "x"), file("a/b", 0o644, "x")];
-    let failure = files(&base.path().join("out")).write(&contents, &selection()).unwrap_err();
+    let failure = files(&base.path().join("out")).write(&contents, &selection(), Carry::Nothing).unwrap_err();
     assert!(failure.to_string().contains("out/a/b"), "{failure}");
     assert_eq!(std::fs::read_dir(base.path()).unwrap().count(), 0);
-    let failure = initrd(&base.path().join("out")).write(&contents, &selection()).unwrap_err();
+    let failure = initrd(&base.path().join("out")).write(&contents, &selection(), Carry::Nothing).unwrap_err();
     assert_eq!(failure.exit().number(), 40, "{failure}");
     assert_eq!(std::fs::read_dir(base.path()).unwrap().count(), 0);
 }
@@ -117,7 +118,7 @@ fn an_initrd_is_private_holds_the_record_and_overwrites_nothing() {
     let base = tempfile::tempdir().unwrap();
     let place = base.path().join("answers.img");
     let contents = [file("preseed.cfg", 0o640, "locale"), file("usr/lib/x", 0o755, "b")];
-    let written = initrd(&place).write(&contents, &selection()).unwrap();
+    let written = initrd(&place).write(&contents, &selection(), Carry::Nothing).unwrap();
     assert_eq!(written, ["preseed.cfg", "usr/lib/x", SELECTION_FILE]);
     assert_eq!(mode(&place), 0o600);
     let bytes = std::fs::read(&place).unwrap();
@@ -125,7 +126,7 @@ fn an_initrd_is_private_holds_the_record_and_overwrites_nothing() {
     let text = String::from_utf8(bytes.clone()).unwrap();
     assert!(text.contains("locale") && text.contains("\"site_title\": \"Example\""));
 
-    let failure = initrd(&place).write(&contents, &selection()).unwrap_err();
+    let failure = initrd(&place).write(&contents, &selection(), Carry::Nothing).unwrap_err();
     assert!(failure.to_string().ends_with("exists") && failure.remedy().contains("--initrd"), "{failure}");
     assert_eq!(std::fs::read(&place).unwrap(), bytes);
     assert_eq!(std::fs::read_dir(base.path()).unwrap().count(), 1);
@@ -136,8 +137,23 @@ fn a_pack_can_not_forge_the_record() {
     let base = tempfile::tempdir().unwrap();
     let place = base.path().join("out");
     for target in [files(&place), initrd(&place)] {
-        let failure = target.write(&[file(SELECTION_FILE, 0o644, "{}")], &selection()).unwrap_err();
+        let failure = target.write(&[file(SELECTION_FILE, 0o644, "{}")], &selection(), Carry::Nothing).unwrap_err();
         assert_eq!(failure.exit().number(), 25);
         assert_eq!(std::fs::read_dir(base.path()).unwrap().count(), 0);
     }
+}
+
+#[test]
+fn a_program_that_needs_libraries_is_not_carried_into_another_systems_initrd() {
+    let base = tempfile::tempdir().unwrap();
+    let place = base.path().join("out");
+    // The tests' own program is linked with the libraries of this system.
+    let failure = initrd(&place).write(&[file("a", 0o644, "a")], &selection(), Carry::Fetcher).unwrap_err();
+    assert_eq!((failure.exit().number(), failure.to_string().contains("not a static one")), (40, true));
+    assert!(!place.exists());
+    let reserved = [file("anode/anode-fetch", 0o755, "#!/bin/sh")];
+    assert!(initrd(&place).write(&reserved, &selection(), Carry::Fetcher).is_err());
+    // A folder of files is for people and scripts, who have the program already.
+    let written = files(&place).write(&reserved, &selection(), Carry::Fetcher).unwrap();
+    assert_eq!(written, ["anode/anode-fetch", SELECTION_FILE]);
 }

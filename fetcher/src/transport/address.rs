@@ -11,6 +11,8 @@ pub enum PlainHttp {
     Refused,
     /// `http` too, where the host is this machine: tests and rehearsals.
     OnLoopback,
+    /// `http` too, for a file whose hash is known.
+    ForPinned,
 }
 
 /// The base URL of a mirror: scheme, host, port and path, nothing else, without a trailing `/`.
@@ -61,7 +63,7 @@ impl Address {
         if !encrypted && plain == PlainHttp::Refused {
             return Err(bad("is not `https`"));
         }
-        if !encrypted && !is_loopback(&host) {
+        if !encrypted && plain == PlainHttp::OnLoopback && !is_loopback(&host) {
             return Err(bad("is `http`, which is allowed to this machine only"));
         }
         let scheme = if encrypted { "https" } else { "http" };
@@ -156,6 +158,14 @@ mod tests {
             "https://[example.org]",
         ] {
             assert!(Address::parse(bad, PlainHttp::Refused).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_whose_hash_is_known_may_come_over_http_from_anywhere_and_by_no_other_scheme() {
+        assert!(Address::parse("http://deb.example.org/linux", PlainHttp::ForPinned).is_ok());
+        for bad in ["ftp://example.org/linux", "file:///linux", "http://user@example.org/linux"] {
+            assert!(Address::parse(bad, PlainHttp::ForPinned).is_err(), "{bad}");
         }
     }
 

@@ -9,7 +9,7 @@ mod meter;
 mod tls;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -206,6 +206,25 @@ impl anode_bundle::client::Transport for Https {
     }
 }
 
+impl Https {
+    /// The body at one address, piece by piece, for whoever knows its hash: everything else about it is as untrusted as ever. At most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`FetchError`], also what `take` says.
+    pub fn stream(
+        &mut self,
+        address: &Address,
+        limit: u64,
+        now: Moment,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), FetchError>,
+    ) -> Result<(), FetchError> {
+        let asked = Asked { address, path: "", limit, now, limits: self.settings.limits };
+        let mut answer = self.call(&asked)?;
+        asked.check(&mut answer)?;
+        asked.read_body(&mut answer, take)
+    }
+}
+
 /// One request, for its messages.
 struct Asked<'a> {
     address: &'a Address,
@@ -217,7 +236,10 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn url(&self) -> String {
-        format!("{}/{}", self.address.as_str(), self.path)
+        match self.path {
+            "" => self.address.as_str().to_owned(),
+            path => format!("{}/{path}", self.address.as_str()),
+        }
     }
 
     fn host(&self) -> &str {
@@ -225,12 +247,30 @@ impl Asked<'_> {
     }
 
     fn read(&self, mut answer: Response<Body>) -> Result<Vec<u8>, FetchError> {
+        let length = self.check(&mut answer)?;
+        // The length that a server names is believed for an allocation of at most 64 KiB; what comes beyond that grows as it comes.
+        let expected = length.unwrap_or(0).min(64 << 10);
+        let mut body = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
+        self.read_body(&mut answer, &mut |piece| {
+            body.extend_from_slice(piece);
+            Ok(())
+        })?;
+        let begins_as_page =
+            body.iter().find(|b| !b.is_ascii_whitespace() && !b"\xEF\xBB\xBF".contains(b)) == Some(&b'<');
+        if begins_as_page && self.is_document() {
+            return Err(self.page());
+        }
+        Ok(body)
+    }
+
+    /// Status and headers; the length of the body where the server names it.
+    fn check(&self, answer: &mut Response<Body>) -> Result<Option<u64>, FetchError> {
         let url = self.url();
         let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         match answer.status().as_u16() {
             200 => {}
             code @ (403 | 404 | 410) => {
-                drain(&mut answer);
+                drain(answer);
                 return Err(FetchError::Absent(format!("{url}: the server answers {code}")));
             }
             code @ (408 | 425 | 429 | 500..=510 | 512..=599) => {
@@ -261,29 +301,27 @@ impl Asked<'_> {
         if length.is_some_and(|length| length > self.limit) {
             return Err(self.too_long());
         }
-        let body = self.read_body(&mut answer, length)?;
-        let begins_as_page =
-            body.iter().find(|b| !b.is_ascii_whitespace() && !b"\xEF\xBB\xBF".contains(b)) == Some(&b'<');
-        if begins_as_page && self.is_document() {
-            return Err(self.page());
-        }
-        Ok(body)
+        Ok(length)
     }
 
-    fn read_body(&self, answer: &mut Response<Body>, length: Option<u64>) -> Result<Vec<u8>, FetchError> {
-        // The length that a server names is believed for an allocation of at most 64 KiB; what comes beyond that grows as it comes.
-        let expected = length.unwrap_or(0).min(64 << 10);
-        let mut body = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
+    /// The body, piece by piece as it comes.
+    fn read_body(
+        &self,
+        answer: &mut Response<Body>,
+        take: &mut dyn FnMut(&[u8]) -> Result<(), FetchError>,
+    ) -> Result<(), FetchError> {
+        let mut length = 0;
         let mut reader = answer.body_mut().as_reader();
         let mut piece = [0; 16 << 10];
         let mut pace = Pace::begin(self.limits);
         loop {
             let amount = reader.read(&mut piece).map_err(|error| self.failed(&ureq::Error::from(error)))?;
-            let Some(piece) = piece.get(..amount).filter(|piece| !piece.is_empty()) else { return Ok(body) };
-            if (body.len() + piece.len()) as u64 > self.limit {
+            let Some(piece) = piece.get(..amount).filter(|piece| !piece.is_empty()) else { return Ok(()) };
+            length += amount as u64;
+            if length > self.limit {
                 return Err(self.too_long());
             }
-            body.extend_from_slice(piece);
+            take(piece)?;
             if pace.is_too_slow(amount as u64) {
                 let (rate, host) = (self.limits.bytes_per_second, self.host());
                 return Err(FetchError::TooSlow(format!(

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anode_bundle::code::Secret;
+use anode_bundle::hardware::Facts;
 use anode_bundle::name::{Id, SiteId, tree};
 use anode_bundle::pack::{Prompt, PromptType};
 use anode_fetch::activate::Shipped;
-use anode_fetch::hand_over::Target;
+use anode_fetch::hand_over::{Carry, Target};
 use anode_fetch::transport::{Credentials, Https, Limits, PlainHttp, Settings};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use clap::Args;
@@ -226,7 +227,8 @@ impl Machine<'_> {
             given: self.profile.prompts.iter().filter_map(|prompt| sample(&prompt.value)).collect(),
         };
         let (activated, traffic) = probe(&mut Https::new(settings), secret, attempt)?;
-        let files = Target::Files(target.to_owned()).write(&activated.files()?, &activated.selection)?;
+        let files =
+            Target::Files(target.to_owned()).write(&activated.files()?, &activated.selection, Carry::Nothing)?;
         Ok((files, traffic))
     }
 }
@@ -234,7 +236,7 @@ impl Machine<'_> {
 /// What a person might answer where a prompt has no default.
 fn sample(prompt: &Prompt) -> Option<(String, Zeroizing<String>)> {
     let answer = match prompt.kind {
-        _ if prompt.default.is_some() => return None,
+        _ if prompt.default_on(&Facts::new()).is_some() => return None,
         // In clear, so that the machine's own code makes the hash.
         PromptType::Password => "correct horse battery".to_owned(),
         _ => sample_answer(prompt),

@@ -77,8 +77,9 @@ fn activation(ingredients: &Ingredients<'_>, packs: &Packs, terms: &CodeTerms) -
         uses: terms.uses,
         online: terms.online,
         machines: terms.machines.clone(),
-        offers,
         answers: terms.answers.iter().map(|(name, answer)| (name.clone(), Zeroizing::new(answer.clone()))).collect(),
+        rules: if offers.is_empty() { Vec::new() } else { terms.rules.clone() },
+        offers,
         critical: Vec::new(),
     })
 }

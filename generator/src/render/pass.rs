@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use anode_bundle::hardware::Facts;
 use anode_bundle::name::{Id, SafePath};
 use anode_bundle::pack::{Blob, Boot, Contents, File, Insert, Installer, Manifest, SecondStage};
 
@@ -338,7 +339,8 @@ impl<'r> Pass<'_, 'r> {
         let mut public = Vec::new();
         for ((file, bytes), _) in contents.files().zip(is_public).filter(|(_, public)| **public) {
             let asked = |prompt: &&Located<_>| file.inserts.iter().any(|insert| insert.prompt == name_of(prompt));
-            for prompt in prompts.iter().filter(|prompt| prompt.value.default.is_none()).filter(asked) {
+            for prompt in prompts.iter().filter(|prompt| prompt.value.default_on(&Facts::new()).is_none()).filter(asked)
+            {
                 let message = format!("the public file `{}` has no answer to `{}`", file.path, prompt.value.name);
                 self.problems
                     .push(Problem::at(&prompt.origin, message).as_warning().help("give the prompt a `default`"));
@@ -349,7 +351,7 @@ impl<'r> Pass<'_, 'r> {
                 let at = usize::try_from(insert.at).unwrap_or(usize::MAX).min(bytes.len());
                 filled.extend_from_slice(bytes.get(done..at).unwrap_or_default());
                 let prompt = prompts.iter().find(|prompt| prompt.value.name == insert.prompt);
-                let answer = prompt.and_then(|prompt| prompt.value.default.as_deref()).unwrap_or_default();
+                let answer = prompt.and_then(|prompt| prompt.value.default_on(&Facts::new())).unwrap_or_default();
                 filled.extend_from_slice(answer.as_bytes());
                 done = at;
             }

@@ -247,6 +247,11 @@ pub fn codes(named: &Named<'_>, codes: &[ReadTerms], problems: &mut Problems) {
                 });
             }
         }
+        for rule in code.rules.iter().filter(|rule| !terms.profiles.contains(&rule.value.profile)) {
+            let message = format!("the code does not offer `{}`", rule.value.profile);
+            let offered = terms.profiles.iter().map(Id::as_str);
+            problems.push(nearest_or_list(Problem::at(&rule.origin, message), rule.value.profile.as_str(), offered));
+        }
         check_answers(code, find, problems);
     }
 }
@@ -285,7 +290,7 @@ fn check_answers<'p>(code: &ReadTerms, find: impl Fn(&Id) -> Option<&'p Profile>
         }
         let answer = code.terms.answers.get(&name.value).map_or("", String::as_str);
         for prompt in prompts {
-            if let Err(Refusal::AnswerInvalid { problem, .. }) = prompt.value.check(answer) {
+            if let Err(Refusal::AnswerInvalid { problem, .. }) = prompt.value.check_preset(answer) {
                 problems.push(Problem::at(&name.origin, format!("the answer to `{}` {problem}", name.value)));
             }
         }

@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anode_bundle::name::Id;
-use anode_bundle::pack::PromptType;
 
 use super::check::nearest_or_list;
 use super::fields::Located;
@@ -303,9 +302,9 @@ fn complete(draft: ProfileDraft, problems: &mut Problems) -> Option<Profile> {
             problems.push(Problem::at(&extends.origin, message).help(format!("add `{example}`")));
         }
     }
-    let password = draft.prompts.iter().find(|prompt| prompt.value.kind == PromptType::Password);
+    let password = draft.prompts.iter().find(|prompt| prompt.value.kind.is_secret());
     if let (true, Some(password)) = (draft.public, password) {
-        let message = "a public profile can not ask for a password";
+        let message = "a public profile can not ask for a secret";
         problems.push(match &draft.extends {
             Some(extends) if password.origin.source.path != draft.origin.source.path => {
                 let place = format!("{}:{}", password.origin.source.path, password.origin.position().0);

@@ -217,11 +217,12 @@ pub const REQUIRED: [(&str, &str); 3] = [
     ("architecture", "architecture = \"amd64\""),
 ];
 
-const PROMPT_TYPES: [(&str, PromptType); 10] = [
+const PROMPT_TYPES: [(&str, PromptType); 11] = [
     ("hostname", PromptType::Hostname),
     ("username", PromptType::Username),
     ("full-name", PromptType::FullName),
     ("password", PromptType::Password),
+    ("passphrase", PromptType::Passphrase),
     ("disk", PromptType::Disk),
     ("language", PromptType::Language),
     ("keyboard", PromptType::Keyboard),

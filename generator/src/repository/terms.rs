@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use anode_bundle::activation::Status;
+use anode_bundle::hardware::{Effect, FACTS, Rule};
 use anode_bundle::keyed::Key;
 use anode_bundle::moment::Moment;
 use anode_bundle::name::{Id, Locator, SealPublicKey, Sha256};
@@ -44,6 +45,8 @@ impl CodeKind {
     }
 }
 
+const EFFECTS: [(&str, Effect); 2] = [("hide", Effect::Hide), ("preselect", Effect::Preselect)];
+
 /// The terms of a code, `codes/<organisation>/<label>.toml`.
 #[derive(Clone)]
 pub struct CodeTerms {
@@ -77,6 +80,8 @@ pub struct CodeTerms {
     pub machines: Vec<Sha256>,
     /// Answers to prompts that are already given.
     pub answers: BTreeMap<Id, String>,
+    /// What becomes of its offers on certain machines.
+    pub rules: Vec<Rule>,
 }
 
 impl CodeTerms {
@@ -128,6 +133,15 @@ impl CodeTerms {
                 let _ = writeln!(out, "\"{name}\" = {}", toml::Value::String(answer.clone()));
             }
         }
+        for rule in &self.rules {
+            let effect = EFFECTS.iter().find(|(_, effect)| *effect == rule.effect).map_or("hide", |(word, _)| word);
+            let _ = writeln!(out, "\n[[rules]]\nprofile = \"{}\"\neffect = \"{effect}\"\n[rules.when]", rule.profile);
+            for (fact, conditions) in &rule.when {
+                let word = FACTS.iter().find(|(_, known)| known == fact).map_or("", |(word, _)| word);
+                let conditions = conditions.iter().cloned().map(toml::Value::String).collect();
+                let _ = writeln!(out, "{word} = {}", toml::Value::Array(conditions));
+            }
+        }
         out
     }
 }
@@ -137,6 +151,7 @@ pub struct ReadTerms {
     pub terms: CodeTerms,
     pub profiles: Vec<Located<Id>>,
     pub answers: Vec<Located<Id>>,
+    pub rules: Vec<Located<Rule>>,
     pub source: Arc<Source>,
 }
 
@@ -163,6 +178,7 @@ pub fn read(source: &Arc<Source>, organisation: &Id, label: &Id, problems: &mut 
         let status = top.word("status", &statuses).unwrap_or(Status::Active);
         let machines = top.names("machines", Sha256::parse);
         let answers = read_answers(top);
+        let rules: Vec<_> = top.tables("rules", read_rule).into_iter().flatten().collect();
         let not_after = not_after?;
         if not_after < not_before {
             top.push(Problem::at(&top.origin(), "`not_after` is earlier than `not_before`"));
@@ -183,11 +199,56 @@ pub fn read(source: &Arc<Source>, organisation: &Id, label: &Id, problems: &mut 
             status,
             machines: machines.into_iter().map(|machine| machine.value).collect(),
             answers: answers.iter().map(|(name, answer)| (name.value.clone(), answer.clone())).collect(),
+            rules: rules.iter().map(|rule| rule.value.clone()).collect(),
         };
         let answers = answers.into_iter().map(|(name, _)| name).collect();
-        Some(ReadTerms { terms, profiles, answers, source: source.clone() })
+        Some(ReadTerms { terms, profiles, answers, rules, source: source.clone() })
     })
     .flatten()
+}
+
+/// One of `[[rules]]`: `profile`, `effect` and the facts of `when`, each with one condition or several of which one has to hold.
+fn read_rule(table: &mut Fields<'_, '_, '_>) -> Option<Located<Rule>> {
+    let profile = table.required_name("profile", "profile = \"lab-pc\"", Id::new);
+    if !table.has("effect") {
+        table.missing("effect", "effect = \"preselect\"");
+    }
+    let effect = table.word("effect", &EFFECTS);
+    let mut when = BTreeMap::new();
+    for (name, value) in table.values("when") {
+        let Some((_, fact)) = FACTS.iter().find(|(word, _)| *word == name) else {
+            let problem = Problem::at(&value.origin, format!("no machine has a fact `{name}`"));
+            let known = FACTS.map(|(word, _)| word);
+            table.push(match problem.nearest(&name, known) {
+                problem if problem.help.is_some() => problem,
+                problem => problem.help(format!("known: {}", known.join(", "))),
+            });
+            continue;
+        };
+        let items = match value.value {
+            Value::List(items) => items,
+            one => vec![one],
+        };
+        let texts: Option<Vec<_>> = items.into_iter().map(condition).collect();
+        match texts {
+            Some(texts) => drop(when.insert(*fact, texts)),
+            None => table.push(Problem::at(&value.origin, format!("`{name}` must be a condition or a list of them"))),
+        }
+    }
+    let profile = profile?;
+    let rule = Rule { profile: profile.value, effect: effect?, when };
+    if let Err(problem) = rule.check() {
+        table.push(Problem::at(&profile.origin, format!("the rule for `{}` {problem}", rule.profile)));
+    }
+    Some(Located { value: rule, origin: profile.origin })
+}
+
+fn condition(value: Value) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(text),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
 }
 
 fn read_answers(top: &mut Fields<'_, '_, '_>) -> Vec<(Located<Id>, String)> {

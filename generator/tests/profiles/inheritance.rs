@@ -241,7 +241,7 @@ fn a_public_heir_is_judged_by_what_it_inherits() {
     assert_eq!(
         fixture.problems(),
         [
-            "heir/profile.toml:2:11: a public profile can not ask for a password (remove `public`, or add `remove_prompts = [\"password\"]`)"
+            "heir/profile.toml:2:11: a public profile can not ask for a secret (remove `public`, or add `remove_prompts = [\"password\"]`)"
         ]
     );
     fixture.replace("heir/profile.toml", "version", "remove_prompts = [\"password\"]\nversion");

@@ -211,9 +211,7 @@ fn a_public_profile_can_not_ask_for_a_password() {
     fixture.replace("debian-server/profile.toml", "architecture", "public = true\narchitecture");
     assert_eq!(
         fixture.problems(),
-        [
-            "debian-server/profile.toml:35:8: a public profile can not ask for a password (remove `public`, or the prompt)"
-        ]
+        ["debian-server/profile.toml:35:8: a public profile can not ask for a secret (remove `public`, or the prompt)"]
     );
 }
 

@@ -1,6 +1,7 @@
 //! Answers to prompts: what is taken needs no escaping anywhere.
 
 use anode_bundle::Refusal;
+use anode_bundle::hardware::{Fact, Known};
 use anode_bundle::name::Id;
 use anode_bundle::pack::{Choice, Prompt, PromptType};
 use anode_fetch::answers::prepare;
@@ -8,7 +9,7 @@ use anode_fetch::answers::prepare;
 use crate::Verdict::{self, Accepted, Refused};
 use crate::text;
 
-const KINDS: [PromptType; 10] = [
+const KINDS: [PromptType; 11] = [
     PromptType::Hostname,
     PromptType::Username,
     PromptType::FullName,
@@ -19,6 +20,7 @@ const KINDS: [PromptType; 10] = [
     PromptType::Choice,
     PromptType::Number,
     PromptType::Text,
+    PromptType::Passphrase,
 ];
 
 /// The type of the prompt in the first byte, the answer behind it; for a choice one offered value, a line feed, the answer.
@@ -41,7 +43,12 @@ pub fn answer(data: &[u8]) -> Verdict {
         // A password in clear becomes a hash here, which takes too long.
         assert_eq!(prepare(&prompt, answer, &mut || None).is_ok(), checked.is_ok());
         prompt.default = Some(answer.to_owned());
-        assert_eq!(prompt.check_definition().is_ok(), checked.is_ok());
+        let is_pattern = kind == PromptType::Hostname && answer.contains('{');
+        assert!(is_pattern || prompt.check_definition().is_ok() == (checked.is_ok() && !kind.is_secret()));
+        // Whatever a pattern becomes on a machine is a name.
+        let facts = [(Fact::Serial, Known::Text("Some Serial".to_owned()))].into();
+        let name = Some(prompt).filter(|_| is_pattern).and_then(|prompt| Some((prompt.default_on(&facts)?, prompt)));
+        assert!(name.is_none_or(|(name, prompt)| prompt.check(&name).is_ok()));
     }
     if let Err(refusal) = checked {
         assert!(matches!(refusal, Refusal::AnswerInvalid { .. }));

@@ -75,6 +75,7 @@ fn fill(contents: &Contents) {
 pub fn answer(prompt: &Prompt) -> String {
     match prompt.kind {
         PromptType::Password => "$6$saltsaltsalt$abcdefghijklmno".to_owned(),
+        PromptType::Passphrase => "sample passphrase".to_owned(),
         PromptType::Disk => "/dev/sda".to_owned(),
         PromptType::Language => "de_DE.UTF-8".to_owned(),
         PromptType::Choice => prompt.choices.first().map(|choice| choice.value.clone()).unwrap_or_default(),

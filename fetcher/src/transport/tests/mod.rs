@@ -2,7 +2,7 @@
 
 mod certificates;
 mod drips;
-mod server;
+pub(crate) mod server;
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};

@@ -1,0 +1,71 @@
+//! The fetcher inside the installer's initrd: the hooks of a pack call it there for what the installer would not check (`anode-fetch blob`).
+//!
+//! Refused is a program that needs the libraries of the system it runs on: in another system's initramfs it would not start.
+
+use anode_bundle::Refusal;
+use anode_bundle::name::SafePath;
+use anode_bundle::pack::FilledFile;
+use zeroize::Zeroizing;
+
+use crate::error::{Failure, reason};
+
+/// Where hooks find it.
+const PATH: &str = "anode/anode-fetch";
+/// The program header that names a dynamic linker (ELF, `PT_INTERP`).
+const INTERPRETER: u32 = 3;
+
+/// This very program as a file of the archive.
+pub(super) fn program(files: &[FilledFile]) -> Result<FilledFile, Failure> {
+    if files.iter().any(|file| file.path.as_str() == PATH) {
+        let problem = format!("it has a file named `{PATH}`, which is reserved");
+        return Err(Refusal::UnsealFailed { what: "the pack".to_owned(), problem }.into());
+    }
+    // Not `current_exe`: the path may mean another file by now.
+    let bytes = std::fs::read("/proc/self/exe")
+        .map_err(|error| Failure::HandOver(format!("this program can not read itself: {}", reason(&error))))?;
+    if needs_linker(&bytes) != Some(false) {
+        let text = "the installer's initrd needs this program, and it is not a static one: use the program of a medium";
+        return Err(Failure::HandOver(text.to_owned()));
+    }
+    let path = SafePath::new(PATH).map_err(|error| Failure::Internal(error.to_string()))?;
+    Ok(FilledFile { path, mode: 0o755, bytes: Zeroizing::new(bytes) })
+}
+
+/// Does a 64-bit little-endian ELF file name a dynamic linker? `None`: it is no such file.
+fn needs_linker(elf: &[u8]) -> Option<bool> {
+    let number = |at: usize, width: usize| {
+        let bytes = elf.get(at..at.checked_add(width)?)?;
+        Some(bytes.iter().rev().fold(0_usize, |number, byte| number << 8 | usize::from(*byte)))
+    };
+    if !elf.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let (table, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+    let mut found = false;
+    for index in 0..count {
+        let kind = number(index.checked_mul(size)?.checked_add(table)?, 4)?;
+        found |= u32::try_from(kind) == Ok(INTERPRETER);
+    }
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_program_without_a_dynamic_linker_is_carried() {
+        let mut elf = vec![0; 64 + 2 * 56];
+        elf[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        (elf[32], elf[54], elf[56]) = (64, 56, 2);
+        (elf[64], elf[120]) = (1, 2);
+        assert_eq!(needs_linker(&elf), Some(false));
+        elf[120] = 3;
+        assert_eq!(needs_linker(&elf), Some(true));
+        elf[56] = 9;
+        assert_eq!(needs_linker(&elf), None);
+        assert_eq!(needs_linker(b"#!/bin/sh"), None);
+        elf[4] = 1;
+        assert_eq!(needs_linker(&elf), None);
+    }
+}
