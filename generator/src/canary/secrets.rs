@@ -163,7 +163,9 @@ impl Canaries {
 }
 
 /// `$6$…`, `$y$…`: the secrets that a repository may hold in clear.
-fn is_crypt_hash(text: &str) -> bool {
+/// Does it look like the hash of a password?
+#[must_use]
+pub fn is_crypt_hash(text: &str) -> bool {
     text.len() >= 20 && text.strip_prefix('$').is_some_and(|rest| rest.find('$').is_some_and(|end| end <= 8))
 }
 

@@ -414,6 +414,6 @@ fn answer(text: &str) -> Result<(Id, String)> {
     Ok((Id::new(name)?, value.to_owned()))
 }
 
-fn parse_id(text: &str) -> Result<Id, String> {
+pub(super) fn parse_id(text: &str) -> Result<Id, String> {
     Id::new(text).map_err(|bad| bad.to_string())
 }

@@ -5,6 +5,7 @@ mod check;
 mod code;
 mod completions;
 mod demo;
+mod graph;
 mod init;
 mod key;
 mod progress;
@@ -14,6 +15,7 @@ mod refresh;
 mod release;
 mod root;
 mod scan;
+mod show;
 mod slip;
 mod status;
 mod verify;
@@ -48,6 +50,10 @@ enum Command {
     Init(init::Options),
     /// Report everything that is wrong in a repository
     Check(check::Options),
+    /// Say what a profile becomes: every variable with the place it was set at, every file
+    Show(show::Options),
+    /// Draw which profile extends which
+    Graph(graph::Options),
     /// Compile and sign the tree
     Build(build::Options),
     /// Make, list, show, check and revoke activation codes
@@ -124,6 +130,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Init(options) => init::run(&options),
         Command::Check(options) => check::run(&options),
+        Command::Show(options) => show::run(&options),
+        Command::Graph(options) => graph::run(&options),
         Command::Build(options) => build::run(&options),
         Command::Code(command) => code::run(&command),
         Command::Key(command) => key::run(&command),

@@ -7,6 +7,7 @@ mod each;
 mod escape;
 mod layers;
 mod markers;
+mod origins;
 mod pass;
 mod samples;
 mod slots;
@@ -19,12 +20,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anode_bundle::name::{Id, SafePath};
-use anode_bundle::pack::Contents;
+use anode_bundle::pack::{Contents, File};
 
 use crate::diagnose::{Problem, Problems, Source};
 use crate::repository::{Format, InstallerDefinition, Organisation, Profile, Repository, Setting};
 
 pub use markers::Nonce;
+pub use origins::{MadeOf, made_of};
 pub use samples::{sample_answer, sample_answers};
 
 use escape::Rule;
@@ -41,6 +43,25 @@ pub struct Rendered {
     pub public: Vec<(SafePath, Vec<u8>)>,
     /// What somebody should look at.
     pub warnings: Problems,
+}
+
+impl Rendered {
+    /// Its files as a person reads them, `«name»` where an answer belongs.
+    #[must_use]
+    pub fn readable(&self) -> Vec<(&SafePath, String)> {
+        let text = |(file, bytes): (&'_ File, &[u8])| {
+            let mut text = String::new();
+            let mut done = 0;
+            for insert in &file.inserts {
+                let at = usize::try_from(insert.at).unwrap_or(usize::MAX).min(bytes.len());
+                text.push_str(&String::from_utf8_lossy(bytes.get(done..at).unwrap_or_default()));
+                text.push_str(&format!("«{}»", insert.prompt));
+                done = at;
+            }
+            text + &String::from_utf8_lossy(bytes.get(done..).unwrap_or_default())
+        };
+        self.contents.files().map(|(file, bytes)| (&file.path, text((file, bytes)))).collect()
+    }
 }
 
 /// Renders many profiles of one repository; templates that several of them share are parsed once.

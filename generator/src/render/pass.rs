@@ -59,7 +59,7 @@ pub fn everything(layers: &Layers<'_>) -> Result<Closure, Problems> {
 }
 
 /// The files of the profile's version.
-fn files<'r>(layers: &Layers<'r>) -> impl Iterator<Item = &'r FileTemplate> + use<'r> {
+pub fn files<'r>(layers: &Layers<'r>) -> impl Iterator<Item = &'r FileTemplate> + use<'r> {
     let version = &layers.profile.version.value;
     layers.definition.files.iter().filter(move |file| file.versions.cover(version))
 }

@@ -32,6 +32,11 @@ pub struct Closure {
 }
 
 impl Closure {
+    /// All of them, by name.
+    pub fn all(&self) -> impl Iterator<Item = (&String, &Arc<Source>)> {
+        self.sources.iter().chain(&self.verbatim)
+    }
+
     /// Do the same names stand for other texts?
     pub fn differs_from(&self, other: &Closure) -> bool {
         let differ = |a: &BTreeMap<String, Arc<Source>>, b: &BTreeMap<String, Arc<Source>>| {

@@ -335,6 +335,14 @@ fn complete(draft: ProfileDraft, problems: &mut Problems) -> Option<Profile> {
     })
 }
 
+impl ProfileDraft {
+    /// What an abstract profile would be if it were none; `None` if it leaves something open.
+    #[must_use]
+    pub fn to_profile(&self) -> Option<Profile> {
+        complete(self.clone(), &mut Problems::new())
+    }
+}
+
 impl From<&Profile> for ProfileDraft {
     /// What another profile can inherit of it.
     fn from(profile: &Profile) -> ProfileDraft {

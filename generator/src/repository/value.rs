@@ -77,6 +77,12 @@ pub enum VariableType {
 }
 
 impl VariableType {
+    /// The word that manifests use.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        TYPE_WORDS.iter().find(|(_, kind)| *kind == self).map_or("text", |(word, _)| word)
+    }
+
     /// Is a value of this type one string?
     #[must_use]
     pub fn is_text(self) -> bool {

@@ -3,8 +3,10 @@
 mod ansible;
 mod fixture;
 mod golden;
+mod graph;
 mod images;
 mod inheritance;
 mod injection;
 mod language;
 mod refusals;
+mod show;

@@ -57,6 +57,14 @@ pub struct InstallerDefinition {
     pub origin: Origin,
 }
 
+impl InstallerDefinition {
+    /// Did it come with the program?
+    #[must_use]
+    pub fn is_built_in(&self) -> bool {
+        self.origin.source.path.starts_with("built-in/")
+    }
+}
+
 /// `[installer.interactive_only]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InteractiveOnly {
