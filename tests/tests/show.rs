@@ -15,7 +15,7 @@ fn the_screen_names_the_line_of_every_value_and_the_file_of_every_include() {
         ("extends", vec!["base"]),
         ("timezone", vec!["timezone", "\"Europe/Berlin\"", "base", "base/profile.toml:7"]),
         ("packages", vec!["list of", "[\"vim\"]", "profile", "heir/profile.toml:4"]),
-        ("finish", vec!["choice", "definition", "built-in/installers/debian/manifest.toml:"]),
+        ("finish", vec!["choice", "definition", "built-in/installers/"]),
         ("anode/motd", vec!["0644", "motd", "snippets/motd"]),
         ("second stage", vec!["pinned"]),
         ("boots", vec!["not in `anode.lock`"]),
