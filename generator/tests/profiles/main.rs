@@ -1,5 +1,6 @@
 //! Profiles repositories, from their files to what an installer gets: rendering against golden files, hostile values, and every refusal's text.
 
+mod anaconda;
 mod ansible;
 mod fixture;
 mod golden;
