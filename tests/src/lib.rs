@@ -5,6 +5,8 @@
 
 mod ceremony;
 mod fetch;
+mod gpg;
+mod mirror;
 mod program;
 mod site;
 mod space;
@@ -13,6 +15,8 @@ mod web;
 
 pub use ceremony::{key_id, stock_key, stock_sign};
 pub use fetch::{Fetch, Fetched};
+pub use gpg::Gpg;
+pub use mirror::{Fault, Mirror};
 pub use program::{Output, Program, anode, binary};
 pub use site::{Code, Site, read_json};
 pub use space::SmallDisk;

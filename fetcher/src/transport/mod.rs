@@ -25,9 +25,9 @@ use ureq::unversioned::transport::{Connector, TcpConnector};
 use ureq::{Agent, Body, Timeout};
 
 pub use address::{Address, BadAddress, PlainHttp};
-use connector::TlsConnector;
+pub use connector::TlsConnector;
 use meter::{Allowance, MeterConnector};
-pub use tls::{BadPem, Credentials};
+pub use tls::{BadPem, Credentials, describe as describe_tls};
 
 /// The only thing that a request says about its sender.
 pub const USER_AGENT: &str = "anode-fetch/1";

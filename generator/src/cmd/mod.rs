@@ -8,6 +8,7 @@ mod demo;
 mod graph;
 mod init;
 mod key;
+mod lock;
 mod progress;
 mod publish;
 mod reach;
@@ -54,6 +55,8 @@ enum Command {
     Show(show::Options),
     /// Draw which profile extends which
     Graph(graph::Options),
+    /// Pin the kernels, initrds and images that the profiles boot
+    Lock(lock::Options),
     /// Compile and sign the tree
     Build(build::Options),
     /// Make, list, show, check and revoke activation codes
@@ -132,6 +135,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Check(options) => check::run(&options),
         Command::Show(options) => show::run(&options),
         Command::Graph(options) => graph::run(&options),
+        Command::Lock(options) => lock::run(&options),
         Command::Build(options) => build::run(&options),
         Command::Code(command) => code::run(&command),
         Command::Key(command) => key::run(&command),

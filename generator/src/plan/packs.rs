@@ -41,11 +41,16 @@ impl Packs {
     }
 }
 
-/// Renders every profile, and its variants for the organisations that use it.
-///
-/// # Errors
-/// All problems of all profiles.
-pub fn render_packs(repository: &Repository, progress: &dyn Progress) -> Rendering<(Packs, Problems)> {
+/// Which packs there are, and which of them an organisation gets for a profile that it can see.
+type Wanted<'r> = (BTreeMap<PackName, &'r Profile>, BTreeMap<(Id, Id), PackName>);
+
+/// Every profile, and its variants for the organisations that use it.
+#[must_use]
+pub fn wanted_packs(repository: &Repository) -> BTreeMap<PackName, &Profile> {
+    wanted(repository).0
+}
+
+fn wanted(repository: &Repository) -> Wanted<'_> {
     let used: BTreeSet<(&Id, &Id)> = repository
         .codes
         .iter()
@@ -68,6 +73,15 @@ pub fn render_packs(repository: &Repository, progress: &dyn Progress) -> Renderi
     for profile in repository.profiles.iter().filter(|profile| profile.organisation.is_some()) {
         wanted.insert((profile.id.clone(), profile.organisation.clone()), profile);
     }
+    (wanted, offered)
+}
+
+/// Renders every profile, and its variants for the organisations that use it.
+///
+/// # Errors
+/// All problems of all profiles.
+pub fn render_packs(repository: &Repository, progress: &dyn Progress) -> Rendering<(Packs, Problems)> {
+    let (wanted, offered) = wanted(repository);
     let renderer = Renderer::new(repository)?;
     progress.begin("rendering", wanted.len());
     let results: Vec<(PackName, Rendering<Rendered>)> = wanted

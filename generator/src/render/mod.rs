@@ -3,6 +3,7 @@
 //! Strict: an undefined variable, a misspelt snippet, a value that the format can not hold are errors with file and line. Pure: the result is a
 //! function of the repository, the profile and the organisation. The random nonce only names the places of prompts and is cut out again.
 
+mod addresses;
 mod each;
 mod escape;
 mod layers;
@@ -25,6 +26,7 @@ use anode_bundle::pack::{Contents, File};
 use crate::diagnose::{Problem, Problems, Source};
 use crate::repository::{Format, InstallerDefinition, Organisation, Profile, Repository, Setting};
 
+pub use addresses::{Addresses, Vouching};
 pub use markers::Nonce;
 pub use origins::{MadeOf, made_of};
 pub use samples::{sample_answer, sample_answers};
@@ -148,13 +150,17 @@ impl<'r> Renderer<'r> {
     /// # Errors
     /// Every problem of its templates and values.
     pub fn render(&self, profile: &'r Profile, organisation: Option<&'r Organisation>) -> Result<Rendered, Problems> {
+        pass::run(self, self.layers(profile, organisation)?)
+    }
+
+    fn layers(&self, profile: &'r Profile, organisation: Option<&'r Organisation>) -> Result<Layers<'r>, Problems> {
         let repository = self.repository;
         let Some(definition) = repository.definition(profile) else {
             let message = format!("there is no installer `{}`", profile.installer.value);
             return Err(Problem::at(&profile.installer.origin, message).into());
         };
         let organisation = organisation.filter(|organisation| organisation_matters(repository, profile, organisation));
-        pass::run(self, Layers { repository, definition, organisation, profile })
+        Ok(Layers { repository, definition, organisation, profile })
     }
 
     /// `key` names what is in `sources`; empty: their addresses do.

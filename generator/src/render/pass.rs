@@ -16,16 +16,16 @@ use crate::diagnose::{Origin, Problem, Problems, Source};
 use crate::repository::{FileTemplate, Format, Located};
 
 /// One rendering.
-struct Pass<'a, 'r> {
+pub(super) struct Pass<'a, 'r> {
     renderer: &'a Renderer<'r>,
-    layers: Layers<'r>,
+    pub(super) layers: Layers<'r>,
     prompts: Vec<Id>,
     context: tera::Context,
     used: BTreeSet<Id>,
     by_format: BTreeMap<Format, Option<Parsed>>,
     // The text of each file so far, with markers, for templates that carry another file as a value.
     texts: BTreeMap<String, String>,
-    problems: Problems,
+    pub(super) problems: Problems,
 }
 
 /// Renders a profile in its layers.
@@ -33,18 +33,7 @@ struct Pass<'a, 'r> {
 /// # Errors
 /// Every problem of its templates and values.
 pub fn run<'r>(renderer: &Renderer<'r>, layers: Layers<'r>) -> Result<Rendered, Problems> {
-    let (profile, context) = (layers.profile, layers.context(renderer.nonce));
-    Pass {
-        renderer,
-        layers,
-        prompts: profile.prompts.iter().map(|prompt| prompt.value.name.clone()).collect(),
-        context,
-        used: BTreeSet::new(),
-        by_format: BTreeMap::new(),
-        texts: BTreeMap::new(),
-        problems: Problems::new(),
-    }
-    .run()
+    Pass::begin(renderer, layers).run()
 }
 
 /// Every snippet that the profile's files are made of.
@@ -64,7 +53,21 @@ pub fn files<'r>(layers: &Layers<'r>) -> impl Iterator<Item = &'r FileTemplate> 
     layers.definition.files.iter().filter(move |file| file.versions.cover(version))
 }
 
-impl<'r> Pass<'_, 'r> {
+impl<'a, 'r> Pass<'a, 'r> {
+    pub(super) fn begin(renderer: &'a Renderer<'r>, layers: Layers<'r>) -> Pass<'a, 'r> {
+        let (profile, context) = (layers.profile, layers.context(renderer.nonce));
+        Pass {
+            renderer,
+            layers,
+            prompts: profile.prompts.iter().map(|prompt| prompt.value.name.clone()).collect(),
+            context,
+            used: BTreeSet::new(),
+            by_format: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            problems: Problems::new(),
+        }
+    }
+
     fn run(mut self) -> Result<Rendered, Problems> {
         let definition = self.layers.definition;
         let images = self.images();
@@ -246,7 +249,12 @@ impl<'r> Pass<'_, 'r> {
     }
 
     /// A template inside a manifest; `text` is what it stands for.
-    fn inline(&mut self, template: &'r Located<String>, text: String, rule: Rule) -> Option<(String, Vec<Insert>)> {
+    pub(super) fn inline(
+        &mut self,
+        template: &'r Located<String>,
+        text: String,
+        rule: Rule,
+    ) -> Option<(String, Vec<Insert>)> {
         let name = "manifest.toml";
         let source = Arc::new(Source { path: template.origin.source.path.clone(), text });
         let missing = |inner: &str| Problem::at(&template.origin, format!("there is no snippet `{inner}`"));

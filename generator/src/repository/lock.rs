@@ -1,4 +1,4 @@
-//! `anode.lock`: what is pinned of the files that lie outside the repository.
+//! `anode.lock`: what is pinned of the files that lie outside the repository, and who vouched for it when it was pinned.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,30 +6,68 @@ use std::sync::Arc;
 use anode_bundle::name::Sha256;
 use anode_bundle::pack::Blob;
 
-use super::fields::read_toml;
+use super::fields::{Fields, read_toml};
 use super::value::is_url;
 use crate::diagnose::{Problem, Problems, Source};
 
 /// Kernels, initrds and images by address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lock {
-    files: BTreeMap<String, (Sha256, u64)>,
+    files: BTreeMap<String, Pinned>,
+}
+
+/// What is known of an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinned {
+    /// The hash of its bytes.
+    pub sha256: Sha256,
+    /// How many there are.
+    pub length: u64,
+    /// Why they were believed.
+    pub vouched: Vouched,
+}
+
+/// Why a file was believed when it was pinned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Vouched {
+    /// A signature of its publisher was verified; which one, and by whose key.
+    Verified(String),
+    /// There was none: what came is what is pinned. Why.
+    Unsigned(String),
+    /// Pinned by hand.
+    Unsaid,
 }
 
 impl Lock {
     /// Where it lies in the repository.
     pub const PATH: &'static str = "anode.lock";
 
-    /// What is known about an address.
+    const HEAD: &'static str = "\
+# Made by `anode lock`: kernels, initrds and images that profiles boot, by what they hold. `anode lock --update` asks for newer ones,
+# `anode lock --check` compares. `verified` was signed by its publisher; `unsigned` is what came when it was first asked for.
+";
+
+    /// What a pack says about an address.
     #[must_use]
     pub fn blob(&self, url: &str) -> Option<Blob> {
-        let (sha256, length) = *self.files.get(url)?;
+        let Pinned { sha256, length, .. } = *self.files.get(url)?;
         Some(Blob { urls: vec![url.to_owned()], sha256, length })
     }
 
+    /// What is pinned of an address.
+    #[must_use]
+    pub fn pinned(&self, url: &str) -> Option<&Pinned> {
+        self.files.get(url)
+    }
+
     /// Pins an address.
-    pub fn insert(&mut self, url: &str, sha256: Sha256, length: u64) {
-        self.files.insert(url.to_owned(), (sha256, length));
+    pub fn insert(&mut self, url: &str, pinned: Pinned) {
+        self.files.insert(url.to_owned(), pinned);
+    }
+
+    /// Forgets an address.
+    pub fn remove(&mut self, url: &str) {
+        self.files.remove(url);
     }
 
     /// The addresses, in order.
@@ -37,13 +75,26 @@ impl Lock {
         self.files.keys().map(String::as_str)
     }
 
+    /// The addresses and what is pinned of them, in order.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &Pinned)> {
+        self.files.iter().map(|(url, pinned)| (url.as_str(), pinned))
+    }
+
     /// The file, in a stable order.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let entry = |(url, (sha256, length)): (&String, &(Sha256, u64))| {
-            format!("[[files]]\nurl = \"{url}\"\nsha256 = \"{sha256}\"\nlength = {length}\n")
-        };
-        self.files.iter().map(entry).collect::<Vec<_>>().join("\n")
+        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        let mut text = Lock::HEAD.to_owned();
+        for (url, Pinned { sha256, length, vouched }) in &self.files {
+            let url = quoted(url);
+            text.push_str(&format!("\n[[files]]\nurl = {url}\nsha256 = \"{sha256}\"\nlength = {length}\n"));
+            match vouched {
+                Vouched::Verified(by) => text.push_str(&format!("verified = {}\n", quoted(by))),
+                Vouched::Unsigned(why) => text.push_str(&format!("unsigned = {}\n", quoted(why))),
+                Vouched::Unsaid => {}
+            }
+        }
+        text
     }
 
     /// Reads `anode.lock`.
@@ -57,17 +108,68 @@ impl Lock {
                 if length.is_none() && !entry.has("length") {
                     entry.missing("length", "length = 12345");
                 }
-                Some((url?, sha256?.value, length?))
+                let vouched = read_vouched(entry);
+                Some((url?, Pinned { sha256: sha256?.value, length: length?, vouched }))
             });
-            for (url, sha256, length) in entries.into_iter().flatten() {
+            for (url, pinned) in entries.into_iter().flatten() {
                 if !is_url(&url.value) {
                     top.push(Problem::at(&url.origin, "`url` is not an address"));
-                } else if lock.files.insert(url.value, (sha256, length)).is_some() {
+                } else if lock.files.insert(url.value, pinned).is_some() {
                     let problem = Problem::at(&url.origin, "this address is pinned twice");
                     top.push(problem.help("remove one of the two, or run `anode lock` again"));
                 }
             }
         });
         lock
+    }
+}
+
+fn read_vouched(entry: &mut Fields<'_, '_, '_>) -> Vouched {
+    match (entry.text("verified"), entry.text("unsigned")) {
+        (Some(by), None) => Vouched::Verified(by.value),
+        (None, Some(why)) => Vouched::Unsigned(why.value),
+        (None, None) => Vouched::Unsaid,
+        (Some(by), Some(_)) => {
+            let problem = Problem::at(&by.origin, "a file is either `verified` or `unsigned`");
+            entry.push(problem.help("remove the entry and run `anode lock`"));
+            Vouched::Unsaid
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Lock, Problems) {
+        let mut problems = Problems::new();
+        let lock = Lock::read(&Arc::new(Source { path: Lock::PATH.to_owned(), text: text.to_owned() }), &mut problems);
+        (lock, problems)
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_whatever_the_texts_hold() {
+        let mut lock = Lock::default();
+        let texts = ["InRelease, key 0xAB", "\"quoted\" \\ and\nmore \u{1b}", ""];
+        for (number, text) in texts.into_iter().enumerate() {
+            let vouched = match number {
+                0 => Vouched::Verified(text.to_owned()),
+                1 => Vouched::Unsigned(text.to_owned()),
+                _ => Vouched::Unsaid,
+            };
+            let sha256 = Sha256::of(text.as_bytes());
+            lock.insert(&format!("https://example.org/{number}"), Pinned { sha256, length: 7, vouched });
+        }
+        let (again, problems) = read(&lock.to_toml());
+        assert!(problems.is_empty(), "{}", problems.count());
+        assert_eq!(again, lock);
+    }
+
+    #[test]
+    fn an_address_twice_and_an_entry_that_is_both_verified_and_unsigned_are_refused() {
+        let entry = format!("[[files]]\nurl = \"https://a/b\"\nsha256 = \"{}\"\nlength = 1\n", Sha256::of(b""));
+        assert_eq!(read(&entry).1.errors(), 0);
+        assert_eq!(read(&format!("{entry}{entry}")).1.errors(), 1);
+        assert_eq!(read(&format!("{entry}verified = \"x\"\nunsigned = \"y\"\n")).1.errors(), 1);
     }
 }

@@ -6,6 +6,7 @@
 mod ansible;
 mod boot;
 mod check;
+mod checksums;
 mod fields;
 mod inheritance;
 mod installer;
@@ -25,17 +26,18 @@ use rayon::prelude::*;
 
 pub use ansible::AnsibleSettings;
 pub use boot::{BootTemplates, SecondStageCase};
+pub use checksums::{Checksums, FILE, INLINE};
 pub use fields::Located;
 pub use installer::snippets as built_in_snippets;
 pub use installer::{
     EACH, FORMAT_WORDS, FileTemplate, Format, HookPoint, InstallerDefinition, InteractiveOnly, Judge,
     RESERVED_VARIABLES, Refusal, Validator, Versions,
 };
-pub use lock::Lock;
+pub use lock::{Lock, Pinned, Vouched};
 pub use profile::{Ancestor, Organisation, Profile, ProfileDraft};
 pub use site::{CodeRules, Language, Lifetimes, Site, is_site_url};
 pub use terms::{CodeKind, CodeTerms, Generations, USES};
-pub use value::{Setting, Settings, Value, Variable, VariableType};
+pub use value::{Setting, Settings, Value, Variable, VariableType, is_url as is_address};
 
 use crate::builtin;
 use crate::diagnose::{Problem, Problems, Source};

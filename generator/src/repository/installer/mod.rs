@@ -12,6 +12,7 @@ mod variables;
 
 use super::Snippets;
 use super::boot::{BootTemplates, SecondStageCase, read_boot, read_second_stage};
+use super::checksums::{self, Checksums};
 use super::fields::{Fields, Located, read_toml};
 use super::value::Variable;
 use crate::diagnose::{Origin, Problem, Problems, Source};
@@ -51,6 +52,8 @@ pub struct InstallerDefinition {
     pub validators: Vec<Validator>,
     /// What must be in the pinned initrd for the hand-over to work.
     pub hook_points: Vec<HookPoint>,
+    /// Who says what kernels, initrds and images hash to.
+    pub checksums: Vec<Checksums>,
     /// The templates beside `manifest.toml`, and those that all definitions share.
     pub snippets: Snippets,
     /// `manifest.toml`
@@ -86,7 +89,7 @@ impl Versions {
     }
 
     /// Reads `versions` of an entry; `known` are the installer's. Without the key, it is for all of them.
-    fn read(table: &mut Fields<'_, '_, '_>, known: &[String]) -> Versions {
+    pub(super) fn read(table: &mut Fields<'_, '_, '_>, known: &[String]) -> Versions {
         let versions = table.texts("versions");
         for version in versions.iter().filter(|version| !known.contains(&version.value)) {
             let problem = Problem::at(&version.origin, format!("this installer has no version `{}`", version.value));
@@ -147,6 +150,7 @@ pub fn read(id: &Id, mut files: Snippets, shared: &Shared, problems: &mut Proble
         let refusals = top.tables("refusals", |table| validators::read_refusal(table, &variables, &versions));
         let validators = top.tables("validators", |table| validators::read(table, &versions));
         let hook_points = top.tables("hook_points", |table| validators::read_hook_point(table, &versions));
+        let checksums = top.tables("checksums", |table| checksums::read(table, &versions));
         let Head { title, family, versions, architectures, hand_over, interactive_only, .. } = head?;
         if hand_over == HandOver::Kexec {
             // What the medium refuses to put into an initrd must not get as far as a medium.
@@ -173,6 +177,7 @@ pub fn read(id: &Id, mut files: Snippets, shared: &Shared, problems: &mut Proble
             refusals: refusals.into_iter().flatten().collect(),
             validators: validators.into_iter().flatten().collect(),
             hook_points: hook_points.into_iter().flatten().collect(),
+            checksums: checksums.into_iter().flatten().collect(),
             snippets: files,
             origin: top.origin(),
         })

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anode_bundle::name::SafePath;
 
 use super::{Format, Versions};
-use crate::diagnose::Problem;
+use crate::diagnose::{Origin, Problem};
 use crate::repository::fields::{Fields, Located};
 use crate::repository::value::Variable;
 
@@ -64,6 +64,8 @@ pub struct HookPoint {
     pub contains: Option<String>,
     /// The versions whose initrd has it.
     pub versions: Versions,
+    /// Where it is declared.
+    pub origin: Origin,
 }
 
 pub(super) fn read_refusal(
@@ -116,5 +118,6 @@ pub(super) fn read_hook_point(table: &mut Fields<'_, '_, '_>, known: &[String]) 
     let path = table.required("path", "path = \"init\"");
     let contains = table.text("contains").map(|text| text.value);
     let versions = Versions::read(table, known);
-    path.map(|path| HookPoint { path: path.value, contains, versions })
+    let origin = table.origin();
+    path.map(|path| HookPoint { path: path.value, contains, versions, origin })
 }

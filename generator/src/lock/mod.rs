@@ -1,0 +1,313 @@
+//! `anode.lock`: asking for kernels, initrds and images, verifying and pinning them, and comparing later.
+//!
+//! Everything that is wrong is found in one run, and nothing is pinned unless all of it is right. What is refused: a wrong signature, a hash that its own
+//! list contradicts, a file that was verified and no longer is, and an initrd without what its definition relies on.
+
+mod cache;
+mod check;
+mod download;
+mod lists;
+mod openpgp;
+mod vouch;
+mod wanted;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use anode_bundle::name::{Id, Sha256};
+
+pub use cache::Cache;
+pub use check::check;
+pub use download::{Client, Failed};
+pub use openpgp::VENDORS;
+pub use wanted::{Wanted, Wishes, wishes};
+
+use crate::diagnose::{Problem, Problems};
+use crate::initrd::missing_hooks;
+use crate::repository::{Lock, Pinned, Repository, Vouched};
+use vouch::{Claim, Signer, TAMPERED, Voucher};
+use wanted::Chain;
+
+/// An initrd that is looked into, at most.
+const INITRD: u64 = 2 << 30;
+
+/// Who is told while a file comes.
+pub trait Progress {
+    /// A transfer begins, perhaps in the middle.
+    fn begin(&self, url: &str, whole: Option<u64>, done: u64);
+    /// So many bytes more.
+    fn bytes(&self, amount: u64);
+    /// It is there.
+    fn end(&self);
+}
+
+/// What a run works with.
+pub struct Desk<'a> {
+    /// The repository.
+    pub repository: &'a Repository,
+    /// The network.
+    pub client: &'a Client,
+    /// Where files stay.
+    pub cache: &'a Cache,
+    /// Who is told.
+    pub progress: &'a dyn Progress,
+}
+
+/// Which files are asked for again.
+pub enum Renew {
+    /// Those alone that are not pinned.
+    Missing,
+    /// Those of these profiles too.
+    Profiles(BTreeSet<Id>),
+    /// All.
+    All,
+}
+
+/// What happened to an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It was not pinned.
+    Added(Pinned),
+    /// Nobody uses it any more.
+    Removed,
+    /// Other bytes than before.
+    Changed {
+        /// What was pinned.
+        old: Pinned,
+        /// What is there now.
+        new: Pinned,
+    },
+}
+
+/// What a run gave.
+pub struct Renewed {
+    /// The new lock.
+    pub lock: Lock,
+    /// What is different in it, by address.
+    pub changes: Vec<(String, Change)>,
+    /// How many files were asked for.
+    pub asked: usize,
+    /// What somebody should look at.
+    pub warnings: Problems,
+}
+
+/// Pins what is missing, forgets what nobody uses, and asks again for what is to be renewed.
+///
+/// # Errors
+/// All problems; nothing is to be written then.
+pub fn renew(desk: &Desk<'_>, renew: &Renew) -> Result<Renewed, Problems> {
+    let wishes = wishes(desk.repository)?;
+    let old = &desk.repository.lock;
+    let mut renewed = Renewed { lock: old.clone(), changes: Vec::new(), asked: 0, warnings: Problems::new() };
+    let mut problems = Problems::new();
+    for (url, _) in old.files().filter(|(url, _)| !wishes.files.contains_key(*url)) {
+        renewed.lock.remove(url);
+        renewed.changes.push((url.to_owned(), Change::Removed));
+    }
+    let voucher = Voucher::new(desk.client, &desk.repository.root);
+    for (url, wanted) in &wishes.files {
+        let pinned = old.pinned(url);
+        let again = match renew {
+            Renew::Missing => false,
+            Renew::Profiles(profiles) => wanted.profiles.iter().any(|profile| profiles.contains(profile)),
+            Renew::All => true,
+        };
+        if pinned.is_some() && !again {
+            continue;
+        }
+        renewed.asked += 1;
+        match obtain(desk, &voucher, url, wanted, &mut renewed.warnings) {
+            Ok(new) => {
+                if let Some(problem) = pinned.and_then(|old| downgrade(url, wanted, old, &new)) {
+                    problems.push(problem);
+                    continue;
+                }
+                let change = match pinned {
+                    None => Some(Change::Added(new.clone())),
+                    Some(old) if old.sha256 != new.sha256 || old.length != new.length => {
+                        Some(Change::Changed { old: old.clone(), new: new.clone() })
+                    }
+                    Some(_) => None,
+                };
+                renewed.changes.extend(change.map(|change| (url.clone(), change)));
+                renewed.lock.insert(url, new);
+            }
+            Err(problem) => problems.push(*problem),
+        }
+    }
+    for chain in &wishes.chains {
+        // What was pinned before and is not at hand is looked into by `--check`.
+        let files: Option<Vec<_>> = chain.initrd.iter().map(|url| at_hand(desk, &renewed.lock, url)).collect();
+        if let Some(files) = files {
+            look_into(chain, &files, &mut problems);
+        }
+    }
+    if problems.has_errors() { Err(problems) } else { Ok(renewed) }
+}
+
+/// What to pin for an address.
+fn obtain(
+    desk: &Desk<'_>,
+    voucher: &Voucher<'_>,
+    url: &str,
+    wanted: &Wanted<'_>,
+    warnings: &mut Problems,
+) -> Result<Pinned, Box<Problem>> {
+    let claim = voucher.claim(url, &wanted.checksums)?;
+    let known = match &claim {
+        Claim::Listed { sha256, .. } => desk.cache.find(sha256).map_err(|error| here(wanted, &error))?,
+        _ => None,
+    };
+    let (path, length, sha256) = match (&claim, known) {
+        (Claim::Listed { sha256, .. }, Some((path, length))) => (path, length, *sha256),
+        _ => download(desk, url, wanted, warnings)?,
+    };
+    let signer = match claim {
+        Claim::Listed { sha256: said, list, .. } if said != sha256 => {
+            let message = format!("`{url}` has the hash {sha256}, and `{list}` says {said}");
+            return Err(Problem::at(&wanted.origin, message).help(TAMPERED).into());
+        }
+        Claim::Listed { list, signer: Signer::Nobody(why), .. } => {
+            Signer::Nobody(format!("`{list}` agrees, but {why}"))
+        }
+        Claim::Listed { signer, .. } => signer,
+        Claim::Signed(signature) => voucher.verify(&signature, &path)?,
+        Claim::Nobody(why) => Signer::Nobody(why),
+    };
+    let vouched = match signer {
+        Signer::Known(by) => Vouched::Verified(by),
+        Signer::Nobody(why) => {
+            let way = if url.starts_with("https://") {
+                "over https"
+            } else {
+                "over http, where anybody on the way can change it"
+            };
+            let why = format!("trust on first use, {way}: {why}");
+            let message = format!("`{url}` is pinned unsigned: {why}");
+            warnings.push(
+                Problem::at(&wanted.origin, message).as_warning().help(format!("compare {sha256} with another source")),
+            );
+            Vouched::Unsigned(why)
+        }
+    };
+    Ok(Pinned { sha256, length, vouched })
+}
+
+/// Downloads into the cache.
+fn download(
+    desk: &Desk<'_>,
+    url: &str,
+    wanted: &Wanted<'_>,
+    warnings: &mut Problems,
+) -> Result<(PathBuf, u64, Sha256), Box<Problem>> {
+    let file = desk.cache.begin().map_err(|error| here(wanted, &error))?;
+    let downloaded = desk.client.file(url, file, desk.progress);
+    let downloaded = downloaded.map_err(|failed| unreachable(wanted, &failed, desk.cache))?;
+    if let Some(to) = &downloaded.redirected {
+        let problem = Problem::at(&wanted.origin, format!("`{url}` redirects to `{to}`, which a medium never follows"));
+        warnings.push(
+            problem.as_warning().help("set the mirror to an address that answers itself, or build with `--mirror`"),
+        );
+    }
+    if downloaded.length == 0 {
+        let problem = Problem::at(&wanted.origin, format!("`{url}` is empty"));
+        return Err(problem.help("set another mirror").into());
+    }
+    let path = desk.cache.keep(downloaded.file, &downloaded.sha256).map_err(|error| here(wanted, &error))?;
+    Ok((path, downloaded.length, downloaded.sha256))
+}
+
+fn unreachable(wanted: &Wanted<'_>, failed: &Failed, cache: &Cache) -> Box<Problem> {
+    let users: Vec<_> = wanted.profiles.iter().map(|profile| format!("`{profile}`")).collect();
+    let problem = Problem::at(&wanted.origin, failed.to_string());
+    let folder = cache.folder().display();
+    let help = match failed {
+        Failed::Here(_) => format!("make room in `{folder}`, or name another folder with `--cache`"),
+        Failed::Absent(_) => format!("look at version, architecture and mirror of {}", users.join(", ")),
+        Failed::Unreachable(_) => format!("try again, or set another mirror for {}", users.join(", ")),
+    };
+    problem.help(help).into()
+}
+
+fn here(wanted: &Wanted<'_>, error: &anyhow::Error) -> Box<Problem> {
+    Problem::at(&wanted.origin, format!("{error:#}"))
+        .help("look at the cache folder, or name another one with `--cache`")
+        .into()
+}
+
+/// A file that was verified stays verified: otherwise whoever takes the signature away has won.
+fn downgrade(url: &str, wanted: &Wanted<'_>, old: &Pinned, new: &Pinned) -> Option<Problem> {
+    let (Vouched::Verified(by), Vouched::Unsigned(why)) = (&old.vouched, &new.vouched) else { return None };
+    let problem = Problem::at(&wanted.origin, format!("`{url}` was verified by {by}, and is unsigned now: {why}"));
+    Some(
+        problem.help("mend that; or, to trust what comes now, remove its entry from `anode.lock` and run `anode lock`"),
+    )
+}
+
+/// The pinned bytes of an address, if they need not be fetched.
+fn at_hand(desk: &Desk<'_>, lock: &Lock, url: &str) -> Option<(String, PathBuf)> {
+    let pinned = lock.pinned(url)?;
+    let (path, _) = desk.cache.find(&pinned.sha256).ok()??;
+    Some((url.to_owned(), path))
+}
+
+/// Asserts the hook points of a chain of initrds.
+fn look_into(chain: &Chain<'_>, files: &[(String, PathBuf)], problems: &mut Problems) {
+    let definition = chain.definition;
+    let mut initrds = Vec::new();
+    for (url, path) in files {
+        let read = match std::fs::metadata(path) {
+            Ok(metadata) if metadata.len() > INITRD => Err("is larger than any initrd".to_owned()),
+            _ => std::fs::read(path).map_err(|error| format!("can not be read from `{}`: {error}", path.display())),
+        };
+        match read {
+            Ok(bytes) => initrds.push(bytes),
+            Err(problem) => {
+                problems.push(
+                    Problem::at(&definition.origin, format!("`{url}` {problem}")).help("look at the cache folder"),
+                );
+                return;
+            }
+        }
+    }
+    let urls: Vec<_> = files.iter().map(|(url, _)| format!("`{url}`")).collect();
+    let urls = urls.join(" and ");
+    let id = &definition.id;
+    match missing_hooks(&initrds, chain.hooks.iter().copied()) {
+        Ok(missing) => problems.extend(missing.into_iter().map(|missing| {
+            let path = &missing.hook.path;
+            let problem = Problem::at(
+                &missing.hook.origin,
+                format!("`{id}` relies on `{path}`, which {} ({urls})", missing.found),
+            );
+            problem.help(
+                "the distribution changed its installer: keep the initrd that is pinned, or change the definition",
+            )
+        })),
+        Err((place, unreadable)) => {
+            let url = files.get(place).map_or("", |(url, _)| url);
+            let problem = Problem::at(&definition.origin, format!("`{url}` is not an initrd: {unreadable}"));
+            problems.push(problem.help(format!("look at what is there; `{id}` relies on files in it")));
+        }
+    }
+}
+
+/// The pinned bytes of an address, from the cache or anew.
+///
+/// # Errors
+/// If they can not be had, or are others by now.
+pub fn pinned_file(desk: &Desk<'_>, url: &str, wanted: &Wanted<'_>, pinned: &Pinned) -> Result<PathBuf, Box<Problem>> {
+    if let Some((path, _)) = desk.cache.find(&pinned.sha256).map_err(|error| here(wanted, &error))? {
+        return Ok(path);
+    }
+    let (path, length, sha256) = download(desk, url, wanted, &mut Problems::new())?;
+    if sha256 == pinned.sha256 && length == pinned.length {
+        return Ok(path);
+    }
+    Err(changed(url, wanted, pinned, &sha256))
+}
+
+fn changed(url: &str, wanted: &Wanted<'_>, pinned: &Pinned, now: &Sha256) -> Box<Problem> {
+    let message = format!("`{url}` changed upstream: {} is pinned, and {now} is there", pinned.sha256);
+    Problem::at(&wanted.origin, message).help("look at what is new, and take it with `anode lock --update`").into()
+}

@@ -1,0 +1,97 @@
+//! What the profiles of a repository boot: every address once, with the profiles that use it and those who can vouch for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anode_bundle::name::Id;
+
+use crate::diagnose::{Origin, Problem, Problems};
+use crate::plan::wanted_packs;
+use crate::render::{Renderer, Vouching};
+use crate::repository::{HookPoint, InstallerDefinition, Located, Repository, is_address};
+
+/// A file that some profile boots.
+pub struct Wanted<'r> {
+    /// Who uses it.
+    pub profiles: BTreeSet<&'r Id>,
+    /// Who can say what it hashes to, the best first.
+    pub checksums: Vec<Vouching>,
+    /// Where its address stands.
+    pub origin: Origin,
+}
+
+/// The initrds that are unpacked one behind the other, and what a definition relies on in them.
+pub struct Chain<'r> {
+    /// Their addresses.
+    pub initrd: Vec<String>,
+    /// The definition.
+    pub definition: &'r InstallerDefinition,
+    /// What has to be in them.
+    pub hooks: Vec<&'r HookPoint>,
+}
+
+/// Everything that is to be pinned.
+#[derive(Default)]
+pub struct Wishes<'r> {
+    /// By address.
+    pub files: BTreeMap<String, Wanted<'r>>,
+    /// Each once.
+    pub chains: Vec<Chain<'r>>,
+}
+
+/// Asks every profile, as every organisation that uses it sees it.
+///
+/// # Errors
+/// All problems of all profiles.
+pub fn wishes(repository: &Repository) -> Result<Wishes<'_>, Problems> {
+    let renderer = Renderer::new(repository)?;
+    let mut wishes = Wishes::default();
+    let mut problems = Problems::new();
+    for (name, profile) in wanted_packs(repository) {
+        let organisation = name.1.as_ref().and_then(|id| repository.organisation(id));
+        let addresses = match renderer.addresses(profile, organisation) {
+            Ok(Some(addresses)) => addresses,
+            Ok(None) => continue,
+            Err(found) => {
+                problems.append(found);
+                continue;
+            }
+        };
+        let files = [&addresses.kernel].into_iter().chain(&addresses.initrd).chain(&addresses.images);
+        for file in files {
+            if let Some(problem) = unfit(file) {
+                problems.push(problem);
+                continue;
+            }
+            let wanted = wishes.files.entry(file.value.clone()).or_insert_with(|| Wanted {
+                profiles: BTreeSet::new(),
+                checksums: Vec::new(),
+                origin: file.origin.clone(),
+            });
+            wanted.profiles.insert(&profile.id);
+            for vouching in &addresses.checksums {
+                if !wanted.checksums.iter().any(|known| known.says_the_same(vouching)) {
+                    wanted.checksums.push(vouching.clone());
+                }
+            }
+        }
+        let Some(definition) = repository.definition(profile) else { continue };
+        let initrd: Vec<_> = addresses.initrd.into_iter().map(|initrd| initrd.value).collect();
+        let version = &profile.version.value;
+        let hooks: Vec<_> = definition.hook_points.iter().filter(|hook| hook.versions.cover(version)).collect();
+        let known =
+            |chain: &Chain<'_>| chain.definition.id == definition.id && chain.initrd == initrd && chain.hooks == hooks;
+        if !hooks.is_empty() && !wishes.chains.iter().any(known) {
+            wishes.chains.push(Chain { initrd, definition, hooks });
+        }
+    }
+    if problems.has_errors() { Err(problems) } else { Ok(wishes) }
+}
+
+/// Why an address can not be asked.
+fn unfit(file: &Located<String>) -> Option<Problem> {
+    let http = ["https://", "http://"].iter().any(|scheme| file.value.starts_with(scheme));
+    (!http || !is_address(&file.value)).then(|| {
+        let problem = Problem::at(&file.origin, format!("`{}` is not an address of the web", file.value));
+        problem.help("kernels, initrds and images come by https or http: set the mirror to such an address")
+    })
+}
