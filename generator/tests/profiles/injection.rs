@@ -66,7 +66,8 @@ impl Case {
             ),
         );
         let repository = self.fixture.load();
-        match render(&repository, &repository.profiles[0], None) {
+        let probe = repository.profiles.iter().find(|profile| profile.id.as_str() == "probe").unwrap();
+        match render(&repository, probe, None) {
             Ok(rendered) => Ok(String::from_utf8(rendered.contents.files().next().unwrap().1.to_vec()).unwrap()),
             Err(problems) => Err(lines(&problems)),
         }
