@@ -15,6 +15,19 @@ use crate::fixture::Fixture;
 /// The files of a profile `own` of Fedora 43, with sample answers in them.
 struct Pack(Vec<(String, String)>);
 
+/// What is said about an unattended profile `own` with these variables.
+fn refused(installer: &str, version: &str, variables: &str) -> Vec<String> {
+    let fixture = Fixture::example();
+    let head =
+        format!("title = \"Own\"\ninstaller = \"{installer}\"\nversion = \"{version}\"\narchitecture = \"x86_64\"\n");
+    fixture.write("own/profile.toml", &format!("{head}unattended = true\n[variables]\n{variables}\n"));
+    let repository = fixture.load();
+    match render(&repository, repository.profile(&Id::new("own").unwrap(), None).unwrap(), None) {
+        Ok(_) => Vec::new(),
+        Err(problems) => crate::fixture::lines(&problems),
+    }
+}
+
 impl Pack {
     fn of(variables: &str) -> Pack {
         let fixture = Fixture::example();
@@ -283,4 +296,55 @@ fn accounts_of_the_installer_are_closed_before_its_ssh_server_runs() {
     assert_eq!(text("sysroot/root/.ssh/authorized_keys"), "ssh-ed25519 AAAA ops\n");
     assert_eq!(text("run/anode/storage"), "a script");
     assert!(!machine.path().join("run/anode/anode-fetch").exists());
+}
+
+#[test]
+fn combinations_that_make_no_sense_are_refused_with_what_helps() {
+    let disk = "disk_rule = \"first\"\n";
+    let image = "source = \"image\"\nlive_image = \"https://example.org/x.tar.xz\"\nlive_image_sha256 = ";
+    let hash = format!("{image}\"{}\"\n", "ab".repeat(32));
+    for (variables, message) in [
+        ("hostname = \"x\"".to_owned(), "nobody says which disk is erased"),
+        (
+            format!("{disk}network = \"static\"\naddress = \"192.0.2.1/24\""),
+            "a static network needs an address and a gateway",
+        ),
+        (format!("{disk}{hash}packages = [\"vim\"]"), "packages are named, but the system is not made of packages"),
+        (format!("{disk}{hash}desktop = \"gnome\""), "a desktop is asked for, but the system is not made of packages"),
+        (format!("{disk}{image}\"abc\""), "this is not a SHA-256"),
+        (format!("{disk}source = \"image\""), "no image is named, or it has no hash"),
+        (format!("{disk}source = \"ostree\"\nostree_url = \"https://example.org/\""), "no ostree commit is named"),
+        (format!("{disk}source = \"container\""), "no container is named"),
+        (
+            format!("{disk}source = \"container\"\ncontainer_image = \"example.org/os:1\""),
+            "the container has no digest",
+        ),
+        (format!("{disk}packages_from = \"nfs\""), "no NFS server is named"),
+        ("partitioning = \"raid1\"\ndisks = [\"/dev/sda\"]".to_owned(), "a mirror needs two disks"),
+        (format!("{disk}disks = [\"/dev/sda\"]"), "several disks are used by `raid1` only"),
+        (format!("{disk}encrypt = true"), "there is no passphrase for the disk"),
+        (format!("{disk}root = \"password\""), "root has no password"),
+        (format!("{disk}debug_ssh = true"), "nobody could log in"),
+        (format!("{disk}debug_vnc = true"), "a screen without a password is open to everybody"),
+    ] {
+        let found = refused("fedora", "43", &variables);
+        assert!(found.iter().any(|line| line.contains(message) && line.contains('(')), "{variables}\n{found:#?}");
+    }
+    assert_eq!(refused("fedora", "43", &format!("{disk}{hash}")), [""; 0]);
+}
+
+#[test]
+fn what_only_some_versions_can_not_do_is_refused_for_those() {
+    let long = "disk_rule = \"first\"\ndebug_vnc = true\ndebug_vnc_password = \"longer than eight\"";
+    assert!(refused("rocky", "9", long)[0].contains("VNC knows passwords of 6 to 8 characters only"));
+    let fitting = long.replace("longer than eight", "longer-than-eight");
+    assert_eq!(refused("rocky", "10", &fitting), [""; 0]);
+    // Red Hat has no public mirror.
+    let found = refused("rhel", "9", "disk_rule = \"first\"").join("\n");
+    assert!(
+        found.contains("there is no public mirror of RHEL")
+            && found.contains("there is no public address to boot from")
+    );
+    let own = "disk_rule = \"first\"\nmirror = \"https://mirror.example.org/rhel\"";
+    assert_eq!(refused("rhel", "9", own), [""; 0]);
 }
