@@ -253,9 +253,14 @@ fn second_stage(fetcher: &str) -> String {
                      die() { echo died; exit 1; }\n";
     let hook = Pack::of("disk_rule = \"first\"").file(SECOND_STAGE).replace("/dev/root", "/dev/no-root");
     let script = format!("{functions}hook() {{\n{hook}\n}}\nhook eth0\necho went on");
-    let output = machine.run(&script, &["/tmp/anode-install", "/tmp/anaconda_netroot", "/anode/anode-fetch"]);
+    machine.write(
+        "tmp/provisioning-selection.json",
+        r#"{"format":1,"activated_at":"2026-11-01T12:00:00Z","clock":"dead"}"#,
+    );
+    let paths = ["/tmp/anode-install", "/tmp/anaconda_netroot", "/tmp/provisioning", "/anode/anode-fetch"];
+    let output = machine.run(&script, &paths);
     let asked = String::from_utf8(output.stderr).unwrap();
-    let hash = format!("--sha256 {:064} --length 3 --out ", 3);
+    let hash = format!("--now 2026-11-01T12:00:00Z --sha256 {:064} --length 3 --out ", 3);
     assert!(
         asked.starts_with("blob --url https://") && asked.contains("/images/install.img ") && asked.contains(&hash)
     );
