@@ -283,7 +283,7 @@ mod tests {
         let rule = |(profile, effect, cores): &(&str, Effect, u64)| Rule {
             profile: id(profile),
             effect: *effect,
-            when: [(Fact::Cores, vec![cores.to_string()])].into(),
+            when: vec![format!("cores {cores}")],
         };
         Activation {
             format: 1,
@@ -307,7 +307,7 @@ mod tests {
 
     /// What is shown on a machine with four cores, and which of it is preselected.
     fn menu(rules: &[(&str, Effect, u64)]) -> Result<(Vec<String>, Option<String>), Refusal> {
-        let facts = [(Fact::Cores, Known::Number(4))].into();
+        let facts = Facts(vec![(Fact::Cores, Known::Number(4))]);
         let activation = activation(rules);
         let menu = activation.menu(&facts)?;
         let name = |offer: &Offer| offer.profile.to_string();
@@ -340,7 +340,7 @@ mod tests {
         assert!(!read(&[]).contains("rules"));
         assert!(
             read(&[("lab", Effect::Hide, 4)])
-                .contains(r#""rules":[{"profile":"lab","effect":"hide","when":{"cores":["4"]}}]"#)
+                .contains(r#""rules":[{"profile":"lab","effect":"hide","when":["cores 4"]}]"#)
         );
     }
 }

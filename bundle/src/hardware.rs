@@ -1,16 +1,13 @@
 //! What a machine says about itself, as far as a profile or the terms of a code may ask for it: patterns of host names, and rules that hide or preselect
 //! profiles. Nothing here protects anything: whoever has the code has the keys of every pack on offer, and firmware says what it likes.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::error::Refusal;
 use crate::name::Id;
 
 /// What can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fact {
     /// Who made it.
     Manufacturer,
@@ -46,7 +43,16 @@ pub const FACTS: [(&str, Fact); 9] = [
 ];
 
 /// The facts of one machine; what is unknown is absent.
-pub type Facts = BTreeMap<Fact, Known>;
+#[derive(Debug, Clone, Default)]
+pub struct Facts(pub Vec<(Fact, Known)>);
+
+impl Facts {
+    /// What is known of one of them.
+    #[must_use]
+    pub fn get(&self, fact: Fact) -> Option<&Known> {
+        self.0.iter().find(|(known, _)| *known == fact).map(|(_, known)| known)
+    }
+}
 
 /// What is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +64,16 @@ pub enum Known {
 }
 
 impl Fact {
+    /// The word that files and patterns use.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        FACTS.iter().find(|(_, fact)| *fact == self).map_or("", |(word, _)| word)
+    }
+
+    fn of(word: &str) -> Option<Fact> {
+        FACTS.iter().find(|(known, _)| *known == word).map(|(_, fact)| *fact)
+    }
+
     fn is_number(self) -> bool {
         matches!(self, Self::Memory | Self::Cores | Self::Disks | Self::DiskSize)
     }
@@ -80,17 +96,24 @@ pub struct Rule {
     pub profile: Id,
     /// What happens to it.
     pub effect: Effect,
-    /// Where: for every fact one of its conditions holds. A text with `*` for anything, whatever the case; a number as `>= 8`, `< 8` or `8`.
-    pub when: BTreeMap<Fact, Vec<String>>,
+    /// Where: conditions such as `product OptiPlex*` or `memory >= 8`. Of those that begin with the same fact one has to hold.
+    pub when: Vec<String>,
 }
 
 impl Rule {
     /// Does it apply to this machine? A fact that is not known meets no condition.
     #[must_use]
     pub fn applies(&self, facts: &Facts) -> bool {
-        self.when.iter().all(|(fact, conditions)| {
-            facts.get(fact).is_some_and(|known| conditions.iter().any(|condition| meets(known, condition)))
-        })
+        let holds = |fact: &str, condition: &str| {
+            Fact::of(fact).and_then(|fact| facts.get(fact)).is_some_and(|known| meets(known, condition))
+        };
+        self.conditions()
+            .all(|(fact, _)| self.conditions().any(|(other, condition)| other == fact && holds(other, condition)))
+    }
+
+    /// Facts and what is asked of them: a text with `*` for anything, whatever the case; a number as `>= 8`, `< 8` or `8`.
+    pub fn conditions(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.when.iter().map(|condition| condition.split_once(' ').unwrap_or((condition, "")))
     }
 
     /// Checks the rule itself.
@@ -101,23 +124,16 @@ impl Rule {
         if self.when.is_empty() {
             return Err("has no condition".to_owned());
         }
-        for (fact, conditions) in &self.when {
-            if conditions.is_empty() {
-                return Err("has a fact without a condition".to_owned());
-            }
-            for condition in conditions {
-                let fits = if fact.is_number() {
-                    bound(condition).is_some()
-                } else {
-                    !condition.is_empty() && condition.len() <= 128
-                };
-                if !fits {
-                    let wanted = if fact.is_number() { "`>= 8`, `< 8` or `8`" } else { "a text such as `OptiPlex*`" };
-                    return Err(format!(
-                        "has the condition `{}`, which is not {wanted}",
-                        crate::display::line(condition, 40)
-                    ));
-                }
+        for (word, condition) in self.conditions() {
+            let fact = Fact::of(word).ok_or_else(|| "asks for a fact that no machine has".to_owned())?;
+            let (fits, wanted) = if fact.is_number() {
+                (bound(condition).is_some(), "`>= 8`, `< 8` or `8`")
+            } else {
+                (!condition.is_empty() && condition.len() <= 128, "a text such as `OptiPlex*`")
+            };
+            if !fits {
+                let condition = crate::display::line(condition, 40);
+                return Err(format!("has the condition `{condition}`, which is not {wanted}"));
             }
         }
         Ok(())
@@ -176,7 +192,7 @@ pub fn fill(pattern: &str, facts: &Facts) -> Result<Option<String>, Refusal> {
         let (name, after) = behind.split_once('}').ok_or_else(|| unknown(behind))?;
         let (_, fact) = FACTS.iter().find(|(word, _)| *word == name).ok_or_else(|| unknown(name))?;
         filled.push_str(before);
-        let value = match facts.get(fact) {
+        let value = match facts.get(*fact) {
             Some(Known::Text(text)) => plain(text),
             Some(Known::Number(number)) => number.to_string(),
             None => String::new(),
@@ -211,37 +227,37 @@ mod tests {
     use super::*;
 
     fn machine() -> Facts {
-        [
+        Facts(vec![
             (Fact::Product, Known::Text("OptiPlex 7000".into())),
             (Fact::Serial, Known::Text(" 5B5RJ_Y1/x ".into())),
             (Fact::Memory, Known::Number(8)),
-        ]
-        .into()
+        ])
     }
 
-    fn rule(when: &[(Fact, &[&str])]) -> Rule {
-        let when = when.iter().map(|(fact, conditions)| (*fact, conditions.iter().map(|c| (*c).to_owned()).collect()));
-        Rule { profile: Id::new("lab").unwrap(), effect: Effect::Hide, when: when.collect() }
+    fn rule(when: &[&str]) -> Rule {
+        let when = when.iter().map(|condition| (*condition).to_owned()).collect();
+        Rule { profile: Id::new("lab").unwrap(), effect: Effect::Hide, when }
     }
 
     #[test]
     fn a_rule_applies_where_every_fact_meets_one_of_its_conditions() {
         for (when, applies) in [
-            (vec![(Fact::Product, &["optiplex*"][..])], true),
-            (vec![(Fact::Product, &["Latitude*", "*7000"])], true),
-            (vec![(Fact::Product, &["*plex*70*"])], true),
-            (vec![(Fact::Product, &["OptiPlex"])], false),
-            (vec![(Fact::Product, &["*plex*plex*"])], false),
-            (vec![(Fact::Product, &["OptiPlex 7000*7000"])], false),
-            (vec![(Fact::Memory, &[">= 8"])], true),
-            (vec![(Fact::Memory, &[">= 9"])], false),
-            (vec![(Fact::Memory, &["< 9"])], true),
-            (vec![(Fact::Memory, &["<8"])], false),
-            (vec![(Fact::Memory, &["8"])], true),
-            (vec![(Fact::Memory, &["7"])], false),
-            (vec![(Fact::Product, &["*"]), (Fact::Memory, &["< 8"])], false),
+            (vec!["product optiplex*"], true),
+            (vec!["product Latitude*", "product *7000"], true),
+            (vec!["product *plex*70*"], true),
+            (vec!["product OptiPlex"], false),
+            (vec!["product *plex*plex*"], false),
+            (vec!["product OptiPlex 7000*7000"], false),
+            (vec!["memory >= 8"], true),
+            (vec!["memory >= 9"], false),
+            (vec!["memory < 9"], true),
+            (vec!["memory <8"], false),
+            (vec!["memory 8"], true),
+            (vec!["memory 7"], false),
+            (vec!["memory 7", "product *", "memory 8"], true),
+            (vec!["product *", "memory < 8"], false),
             // Nobody knows how many there are.
-            (vec![(Fact::Cores, &[">= 0"])], false),
+            (vec!["cores >= 0"], false),
         ] {
             assert_eq!(rule(&when).check(), Ok(()), "{when:?}");
             assert_eq!(rule(&when).applies(&machine()), applies, "{when:?}");
@@ -250,19 +266,21 @@ mod tests {
 
     #[test]
     fn a_rule_that_could_never_mean_anything_is_refused() {
-        let long = "x".repeat(129);
+        let long = format!("product {}", "x".repeat(129));
         for when in [
             vec![],
-            vec![(Fact::Product, &[][..])],
-            vec![(Fact::Product, &[""])],
-            vec![(Fact::Product, &[long.as_str()])],
-            vec![(Fact::Memory, &["much"])],
-            vec![(Fact::Memory, &["> 8"])],
-            vec![(Fact::Memory, &["+8"])],
-            vec![(Fact::Memory, &["9999999999999"])],
+            vec!["product"],
+            vec!["product "],
+            vec![long.as_str()],
+            vec!["room 12"],
+            vec!["memory much"],
+            vec!["memory > 8"],
+            vec!["memory +8"],
+            vec!["memory 9999999999999"],
         ] {
             assert!(rule(&when).check().is_err(), "{when:?}");
         }
+        assert!(!rule(&["room 12"]).applies(&machine()));
     }
 
     #[test]
@@ -275,7 +293,7 @@ mod tests {
         for wrong in ["{", "{serial", "{room}", "{}"] {
             assert!(filled(wrong).is_err(), "{wrong}");
         }
-        let dashes: Facts = [(Fact::Serial, Known::Text("--/--".into()))].into();
+        let dashes = Facts(vec![(Fact::Serial, Known::Text("--/--".into()))]);
         assert_eq!(fill("pc-{serial}", &dashes), Ok(None));
     }
 }

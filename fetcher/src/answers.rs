@@ -145,7 +145,7 @@ pub(crate) mod tests {
     fn sheet(prompts: &[Prompt], presets: &[(&str, &str)], given_pairs: &[(&str, &str)]) -> Sheet {
         let presets =
             presets.iter().map(|(name, value)| (Id::new(name).unwrap(), Zeroizing::new((*value).to_owned()))).collect();
-        Sheet::begin(prompts, &presets, &given(given_pairs), &Facts::new(), &mut || Some([7; 12]))
+        Sheet::begin(prompts, &presets, &given(given_pairs), &Facts::default(), &mut || Some([7; 12]))
     }
 
     #[test]
@@ -197,7 +197,7 @@ pub(crate) mod tests {
             prompt("b", PromptType::Hostname, None),
             prompt("c", PromptType::Hostname, Some("{mac}")),
         ];
-        let machine = [(Fact::Serial, Known::Text("X1".into()))].into();
+        let machine = Facts(vec![(Fact::Serial, Known::Text("X1".into()))]);
         let presets = [(Id::new("b").unwrap(), Zeroizing::new("pc-{serial}".to_owned()))].into();
         let sheet = Sheet::begin(&prompts, &presets, &Given::new(), &machine, &mut || None);
         let open: Vec<_> = sheet.open().into_iter().map(|prompt| (prompt.name.to_string(), prompt.default)).collect();
@@ -217,7 +217,8 @@ pub(crate) mod tests {
     #[test]
     fn without_random_numbers_no_password_is_hashed() {
         let prompts = [prompt("word", PromptType::Password, None)];
-        let sheet = Sheet::begin(&prompts, &Answers::new(), &given(&[("word", "secret")]), &Facts::new(), &mut || None);
+        let sheet =
+            Sheet::begin(&prompts, &Answers::new(), &given(&[("word", "secret")]), &Facts::default(), &mut || None);
         assert!(sheet.finish().is_err());
     }
 }

@@ -149,7 +149,7 @@ impl Facts {
             (Fact::Disks, Some(Known::Number(fixed().count() as u64))),
             (Fact::DiskSize, fixed().map(|disk| disk.size / GB).max().map(Known::Number)),
         ];
-        known.into_iter().filter_map(|(fact, known)| Some((fact, known?))).collect()
+        hardware::Facts(known.into_iter().filter_map(|(fact, known)| Some((fact, known?))).collect())
     }
 
     /// One JSON object, indented.
@@ -316,7 +316,7 @@ mod tests {
             (Fact::DiskSize, Known::Number(512)),
             (Fact::Firmware, Known::Text("uefi".into())),
         ] {
-            assert_eq!(hardware.get(&fact), Some(&known), "{fact:?}");
+            assert_eq!(hardware.get(fact), Some(&known), "{fact:?}");
         }
         let wanted =
             Interface { name: "eno1".into(), mac: Some("b4:45:06:00:00:01".into()), driver: Some("e1000e".into()) };

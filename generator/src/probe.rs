@@ -51,7 +51,7 @@ pub fn probe(
         mirrors: vec![attempt.base.trim_end_matches('/').to_owned()],
         clock: Clock { rtc: attempt.now, build: None },
         machine: None,
-        facts: Facts::new(),
+        facts: Facts::default(),
         profile: attempt.profile.map(str::to_owned),
         given: attempt.given,
     };

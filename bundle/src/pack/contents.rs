@@ -276,7 +276,7 @@ mod tests {
             min: None,
             max: None,
         };
-        let blob = || Blob { urls: Vec::new(), sha256: Sha256::of(b""), length: 0 };
+        let blob = || Blob { name: None, urls: Vec::new(), sha256: Sha256::of(b""), length: 0 };
         Manifest {
             format: 1,
             site: site(),
@@ -296,7 +296,7 @@ mod tests {
             boot: Some(Boot {
                 kernel: blob(),
                 initrd: Vec::new(),
-                images: BTreeMap::new(),
+                images: Vec::new(),
                 carry_fetcher: false,
                 command_line: "host= quiet".to_owned(),
                 inserts: vec![insert(5)],

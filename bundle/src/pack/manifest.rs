@@ -1,7 +1,5 @@
 //! The manifest of a pack: what is in it, what to boot, what to ask.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::prompt::Prompt;
@@ -89,9 +87,9 @@ pub struct Boot {
     pub kernel: Blob,
     /// The initrds, in their order.
     pub initrd: Vec<Blob>,
-    /// Second stages that are fetched in the installer's initramfs, by the name that the definition gives them. The files of the pack say how.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub images: BTreeMap<Id, Blob>,
+    /// Second stages that are fetched in the installer's initramfs, each with its name. The files of the pack say how.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<Blob>,
     /// The hand-over puts the fetcher's own program into the initrd, for the files of the pack to call.
     #[serde(default)]
     pub carry_fetcher: bool,
@@ -105,6 +103,9 @@ pub struct Boot {
 /// A pinned file outside the pack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blob {
+    /// What the definition calls it; absent for kernels and initrds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Id>,
     /// Where it can be had, in order of preference.
     pub urls: Vec<String>,
     /// Its hash.

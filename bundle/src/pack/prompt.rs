@@ -156,7 +156,7 @@ impl Prompt {
 
     /// Every fact that a pattern names exists, and with a short value for each it is a host name.
     fn check_pattern(&self, pattern: &str) -> Result<(), String> {
-        let sample = FACTS.map(|(_, fact)| (fact, Known::Text("x".to_owned()))).into();
+        let sample = Facts(FACTS.map(|(_, fact)| (fact, Known::Text("x".to_owned()))).into());
         match fill(pattern, &sample) {
             Ok(Some(name)) if is_hostname(&name) => Ok(()),
             Ok(_) => Err("has a default that does not become a host name".to_owned()),
@@ -383,12 +383,12 @@ mod tests {
     fn a_pattern_is_what_the_machine_makes_of_it_or_no_default_at_all() {
         use crate::hardware::Fact;
         let hostname = Prompt { default: Some("lab-{serial}".into()), ..prompt(PromptType::Hostname) };
-        let machine = |serial: &str| Facts::from([(Fact::Serial, Known::Text(serial.to_owned()))]);
+        let machine = |serial: &str| Facts(vec![(Fact::Serial, Known::Text(serial.to_owned()))]);
         assert_eq!(hostname.default_on(&machine("AB 12")).as_deref(), Some("lab-ab-12"));
-        assert_eq!(hostname.default_on(&Facts::new()), None);
+        assert_eq!(hostname.default_on(&Facts::default()), None);
         // 63 characters are the most that a name has.
         assert_eq!(hostname.default_on(&machine(&"x".repeat(60))), None);
         let text = Prompt { default: Some("a".into()), ..prompt(PromptType::Text) };
-        assert_eq!(text.default_on(&Facts::new()).as_deref(), Some("a"));
+        assert_eq!(text.default_on(&Facts::default()).as_deref(), Some("a"));
     }
 }

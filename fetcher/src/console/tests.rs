@@ -65,7 +65,7 @@ fn console(typist: &mut Typist) -> Console<'_> {
 
 fn answer(prompts: &[Prompt], lines: &[&'static str]) -> (Result<Answers, Failure>, Typist) {
     let mut typist = Typist::typing(lines);
-    let sheet = Sheet::begin(prompts, &Answers::new(), &Given::new(), &Facts::new(), &mut || Some([1; 12]));
+    let sheet = Sheet::begin(prompts, &Answers::new(), &Given::new(), &Facts::default(), &mut || Some([1; 12]));
     let answers = console(&mut typist).answer_all(sheet);
     (answers, typist)
 }

@@ -236,7 +236,7 @@ impl Machine<'_> {
 /// What a person might answer where a prompt has no default.
 fn sample(prompt: &Prompt) -> Option<(String, Zeroizing<String>)> {
     let answer = match prompt.kind {
-        _ if prompt.default_on(&Facts::new()).is_some() => return None,
+        _ if prompt.default_on(&Facts::default()).is_some() => return None,
         // In clear, so that the machine's own code makes the hash.
         PromptType::Password => "correct horse battery".to_owned(),
         _ => sample_answer(prompt),

@@ -198,7 +198,8 @@ fn boot(shown: &Shown) -> Vec<Vec<String>> {
             for initrd in &boot.initrd {
                 row("initrd", initrd.urls.first().cloned().unwrap_or_default());
             }
-            for (name, image) in &boot.images {
+            for image in &boot.images {
+                let name = image.name.as_ref().map(ToString::to_string).unwrap_or_default();
                 row("image", format!("{name}: {}", image.urls.first().cloned().unwrap_or_default()));
             }
             row("command line", boot.command_line.clone());

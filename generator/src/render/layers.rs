@@ -95,8 +95,8 @@ impl<'r> Layers<'r> {
 }
 
 /// What templates see as `image`: the pinned second stages by name, each with `url`, `urls`, `sha256` and `length`.
-pub fn images(images: &BTreeMap<Id, Blob>) -> tera::Value {
-    table(images.iter().map(|(name, blob)| {
+pub fn images(images: &[Blob]) -> tera::Value {
+    table(images.iter().map(|blob| {
         let urls: Vec<_> = blob.urls.iter().map(|url| tera::Value::normal_string(url)).collect();
         let facts = [
             ("url", urls.first().cloned().unwrap_or_else(tera::Value::none)),
@@ -104,7 +104,7 @@ pub fn images(images: &BTreeMap<Id, Blob>) -> tera::Value {
             ("sha256", tera::Value::normal_string(&blob.sha256.to_string())),
             ("length", blob.length.into()),
         ];
-        (name.as_str(), table(facts))
+        (blob.name.as_ref().map_or("", Id::as_str), table(facts))
     }))
 }
 

@@ -281,13 +281,13 @@ impl<'a, 'r> Pass<'a, 'r> {
     }
 
     /// The second stages that are pinned, by name. One whose address renders to nothing is not needed.
-    fn images(&mut self) -> BTreeMap<Id, Blob> {
-        let mut images = BTreeMap::new();
+    fn images(&mut self) -> Vec<Blob> {
+        let mut images = Vec::new();
         let Some(boot) = &self.layers.definition.boot else { return images };
         for (name, template) in &boot.images {
             let Some((url, _)) = self.inline(template, template.value.clone(), Rule::Address) else { continue };
             if let Some(blob) = self.layers.repository.lock.blob(&url) {
-                images.insert(name.clone(), blob);
+                images.push(Blob { name: Some(name.clone()), ..blob });
             } else if !url.is_empty() {
                 let message = format!("the second stage `{name}` is not pinned");
                 self.problems.push(self.unpinned(&message, &[&url]));
@@ -297,12 +297,12 @@ impl<'a, 'r> Pass<'a, 'r> {
     }
 
     /// What is known about the parts that the installer fetches by itself: the first case that applies.
-    fn second_stage(&mut self, images: &BTreeMap<Id, Blob>) -> SecondStage {
+    fn second_stage(&mut self, images: &[Blob]) -> SecondStage {
         for case in &self.layers.definition.second_stage {
             if case.when.as_ref().is_some_and(|when| self.holds(when) != Some(true)) {
                 continue;
             }
-            let missing = case.images.iter().find(|image| !images.contains_key(image));
+            let missing = case.images.iter().find(|image| !images.iter().any(|blob| blob.name.as_ref() == Some(image)));
             return match missing.filter(|_| case.pinned) {
                 Some(image) => SecondStage { pinned: false, how: format!("`{image}` is not in `anode.lock`") },
                 None => SecondStage { pinned: case.pinned, how: case.how.clone() },
@@ -318,7 +318,7 @@ impl<'a, 'r> Pass<'a, 'r> {
     }
 
     /// What to boot, if all of it is pinned.
-    fn boot(&mut self, images: BTreeMap<Id, Blob>) -> Option<Boot> {
+    fn boot(&mut self, images: Vec<Blob>) -> Option<Boot> {
         let boot = self.layers.definition.boot.as_ref()?;
         let kernel = self.inline(&boot.kernel, boot.kernel.value.clone(), Rule::Address);
         let initrd: Vec<_> =
@@ -347,7 +347,8 @@ impl<'a, 'r> Pass<'a, 'r> {
         let mut public = Vec::new();
         for ((file, bytes), _) in contents.files().zip(is_public).filter(|(_, public)| **public) {
             let asked = |prompt: &&Located<_>| file.inserts.iter().any(|insert| insert.prompt == name_of(prompt));
-            for prompt in prompts.iter().filter(|prompt| prompt.value.default_on(&Facts::new()).is_none()).filter(asked)
+            for prompt in
+                prompts.iter().filter(|prompt| prompt.value.default_on(&Facts::default()).is_none()).filter(asked)
             {
                 let message = format!("the public file `{}` has no answer to `{}`", file.path, prompt.value.name);
                 self.problems
@@ -359,7 +360,7 @@ impl<'a, 'r> Pass<'a, 'r> {
                 let at = usize::try_from(insert.at).unwrap_or(usize::MAX).min(bytes.len());
                 filled.extend_from_slice(bytes.get(done..at).unwrap_or_default());
                 let prompt = prompts.iter().find(|prompt| prompt.value.name == insert.prompt);
-                let answer = prompt.and_then(|prompt| prompt.value.default_on(&Facts::new())).unwrap_or_default();
+                let answer = prompt.and_then(|prompt| prompt.value.default_on(&Facts::default())).unwrap_or_default();
                 filled.extend_from_slice(answer.as_bytes());
                 done = at;
             }

@@ -13,7 +13,7 @@ pub fn sample_answers(contents: &Contents) -> Answers {
 /// A harmless answer of the right type: the default where there is one.
 #[must_use]
 pub fn sample_answer(prompt: &Prompt) -> String {
-    match (prompt.default_on(&Facts::new()), prompt.kind) {
+    match (prompt.default_on(&Facts::default()), prompt.kind) {
         (Some(default), _) => default,
         (None, PromptType::Hostname) => "sample-pc".to_owned(),
         (None, PromptType::Username) => "sample".to_owned(),

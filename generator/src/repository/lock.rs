@@ -51,7 +51,7 @@ impl Lock {
     #[must_use]
     pub fn blob(&self, url: &str) -> Option<Blob> {
         let Pinned { sha256, length, .. } = *self.files.get(url)?;
-        Some(Blob { urls: vec![url.to_owned()], sha256, length })
+        Some(Blob { name: None, urls: vec![url.to_owned()], sha256, length })
     }
 
     /// What is pinned of an address.

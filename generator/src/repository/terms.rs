@@ -136,10 +136,12 @@ impl CodeTerms {
         for rule in &self.rules {
             let effect = EFFECTS.iter().find(|(_, effect)| *effect == rule.effect).map_or("hide", |(word, _)| word);
             let _ = writeln!(out, "\n[[rules]]\nprofile = \"{}\"\neffect = \"{effect}\"\n[rules.when]", rule.profile);
-            for (fact, conditions) in &rule.when {
-                let word = FACTS.iter().find(|(_, known)| known == fact).map_or("", |(word, _)| word);
-                let conditions = conditions.iter().cloned().map(toml::Value::String).collect();
-                let _ = writeln!(out, "{word} = {}", toml::Value::Array(conditions));
+            let mut when: BTreeMap<&str, Vec<toml::Value>> = BTreeMap::new();
+            for (fact, condition) in rule.conditions() {
+                when.entry(fact).or_default().push(toml::Value::String(condition.to_owned()));
+            }
+            for (fact, conditions) in when {
+                let _ = writeln!(out, "{fact} = {}", toml::Value::Array(conditions));
             }
         }
         out
@@ -214,9 +216,9 @@ fn read_rule(table: &mut Fields<'_, '_, '_>) -> Option<Located<Rule>> {
         table.missing("effect", "effect = \"preselect\"");
     }
     let effect = table.word("effect", &EFFECTS);
-    let mut when = BTreeMap::new();
+    let mut when = Vec::new();
     for (name, value) in table.values("when") {
-        let Some((_, fact)) = FACTS.iter().find(|(word, _)| *word == name) else {
+        let Some((word, _)) = FACTS.iter().find(|(word, _)| *word == name) else {
             let problem = Problem::at(&value.origin, format!("no machine has a fact `{name}`"));
             let known = FACTS.map(|(word, _)| word);
             table.push(match problem.nearest(&name, known) {
@@ -231,7 +233,7 @@ fn read_rule(table: &mut Fields<'_, '_, '_>) -> Option<Located<Rule>> {
         };
         let texts: Option<Vec<_>> = items.into_iter().map(condition).collect();
         match texts {
-            Some(texts) => drop(when.insert(*fact, texts)),
+            Some(texts) => when.extend(texts.iter().map(|text| format!("{word} {text}"))),
             None => table.push(Problem::at(&value.origin, format!("`{name}` must be a condition or a list of them"))),
         }
     }

@@ -83,7 +83,8 @@ fn a_second_stage_that_is_pinned_is_in_the_pack_and_in_the_templates() {
     assert!(manifest.second_stage.pinned && manifest.second_stage.how == "its hash is in the pack");
     let boot = manifest.boot.as_ref().unwrap();
     assert!(boot.carry_fetcher);
-    let images: Vec<_> = boot.images.iter().map(|(name, blob)| (name.as_str(), blob.urls[0].as_str())).collect();
+    let images: Vec<_> =
+        boot.images.iter().map(|blob| (blob.name.as_ref().unwrap().as_str(), blob.urls[0].as_str())).collect();
     assert_eq!(images, [("live", "https://example.org/1/live.iso")]);
     assert_eq!(hook(&rendered), format!("fetch https://example.org/1/live.iso {} 7\n", "ab".repeat(32)));
     assert!(rendered.warnings.is_empty());

@@ -188,9 +188,19 @@ fn manifest(site: &SiteId) -> (Manifest, Vec<Vec<u8>>) {
         unattended: false,
         second_stage: SecondStage { pinned: true, how: text("nothing is fetched") },
         boot: Some(Boot {
-            kernel: Blob { urls: vec![text("https://example.org/linux")], sha256: Sha256::of(b"k"), length: 7 },
-            initrd: vec![Blob { urls: vec![text("https://example.org/initrd")], sha256: Sha256::of(b"i"), length: 7 }],
-            images: BTreeMap::new(),
+            kernel: Blob {
+                name: None,
+                urls: vec![text("https://example.org/linux")],
+                sha256: Sha256::of(b"k"),
+                length: 7,
+            },
+            initrd: vec![Blob {
+                name: None,
+                urls: vec![text("https://example.org/initrd")],
+                sha256: Sha256::of(b"i"),
+                length: 7,
+            }],
+            images: Vec::new(),
             carry_fetcher: false,
             command_line: text("quiet hostname="),
             inserts: vec![Insert { at: 15, prompt: id("hostname") }],

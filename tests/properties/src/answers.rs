@@ -1,7 +1,7 @@
 //! Answers to prompts: what is taken needs no escaping anywhere.
 
 use anode_bundle::Refusal;
-use anode_bundle::hardware::{Fact, Known};
+use anode_bundle::hardware::{Fact, Facts, Known};
 use anode_bundle::name::Id;
 use anode_bundle::pack::{Choice, Prompt, PromptType};
 use anode_fetch::answers::prepare;
@@ -46,7 +46,7 @@ pub fn answer(data: &[u8]) -> Verdict {
         let is_pattern = kind == PromptType::Hostname && answer.contains('{');
         assert!(is_pattern || prompt.check_definition().is_ok() == (checked.is_ok() && !kind.is_secret()));
         // Whatever a pattern becomes on a machine is a name.
-        let facts = [(Fact::Serial, Known::Text("Some Serial".to_owned()))].into();
+        let facts = Facts(vec![(Fact::Serial, Known::Text("Some Serial".to_owned()))]);
         let name = Some(prompt).filter(|_| is_pattern).and_then(|prompt| Some((prompt.default_on(&facts)?, prompt)));
         assert!(name.is_none_or(|(name, prompt)| prompt.check(&name).is_ok()));
     }
