@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{Ingredients, Object, Progress, Rendering, add_objects};
 use crate::diagnose::Problems;
-use crate::render::{Rendered, Renderer, organisation_matters};
+use crate::render::{Rendered, Renderer, organisation_matters, unused_variables};
 use crate::repository::{Organisation, Profile, Repository};
 
 /// Which pack: a profile, and an organisation where its layer changes something.
@@ -94,6 +94,9 @@ pub fn render_packs(repository: &Repository, progress: &dyn Progress) -> Renderi
         })
         .collect();
     let mut problems = Problems::new();
+    for definition in repository.installers.values().filter(|definition| !definition.is_built_in()) {
+        problems.append(unused_variables(definition));
+    }
     let mut rendered = BTreeMap::new();
     for (name, result) in results {
         match result {
@@ -103,6 +106,10 @@ pub fn render_packs(repository: &Repository, progress: &dyn Progress) -> Renderi
             }
             Err(found) => problems.append(found),
         }
+    }
+    // What could not be rendered may have used it.
+    if !problems.has_errors() {
+        problems.append(renderer.unused());
     }
     problems.unless_errors(Packs { rendered, offered })
 }

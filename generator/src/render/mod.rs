@@ -4,6 +4,7 @@
 //! function of the repository, the profile and the organisation. The random nonce only names the places of prompts and is cut out again.
 
 mod addresses;
+mod branches;
 mod each;
 mod escape;
 mod layers;
@@ -15,6 +16,7 @@ mod slots;
 mod tags;
 mod templates;
 mod texts;
+mod usage;
 mod xml;
 
 use std::collections::{BTreeMap, HashMap};
@@ -30,10 +32,12 @@ pub use addresses::{Addresses, Vouching};
 pub use markers::Nonce;
 pub use origins::{MadeOf, made_of};
 pub use samples::{sample_answer, sample_answers};
+pub use usage::unused_variables;
 
 use escape::Rule;
 use layers::Layers;
 use templates::Templates;
+use usage::Seen;
 
 /// A rendered profile.
 pub struct Rendered {
@@ -72,6 +76,7 @@ pub struct Renderer<'r> {
     nonce: Nonce,
     // By rule, definition and the addresses of the files: the repository outlives the renderer.
     parsed: Mutex<HashMap<TemplatesKey<'r>, Parsed>>,
+    seen: Mutex<Seen>,
 }
 
 type TemplatesKey<'r> = (Rule, &'r Id, Vec<usize>);
@@ -142,7 +147,7 @@ impl<'r> Renderer<'r> {
     /// A renderer with a nonce of the caller's.
     #[must_use]
     pub fn with_nonce(repository: &'r Repository, nonce: Nonce) -> Renderer<'r> {
-        Renderer { repository, nonce, parsed: Mutex::default() }
+        Renderer { repository, nonce, parsed: Mutex::default(), seen: Mutex::default() }
     }
 
     /// Renders a profile as an organisation sees it.
@@ -161,6 +166,12 @@ impl<'r> Renderer<'r> {
         };
         let organisation = organisation.filter(|organisation| organisation_matters(repository, profile, organisation));
         Ok(Layers { repository, definition, organisation, profile })
+    }
+
+    /// What is written in the repository and had no effect on anything that was rendered so far.
+    #[must_use]
+    pub fn unused(&self) -> Problems {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).unused(self.repository)
     }
 
     /// `key` names what is in `sources`; empty: their addresses do.

@@ -1,7 +1,7 @@
 //! One profile becomes the contents of a pack: refusals first, then every file, then what to boot.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use anode_bundle::hardware::Facts;
 use anode_bundle::name::{Id, SafePath};
@@ -11,6 +11,7 @@ use super::each::{self, Entry};
 use super::escape::Rule;
 use super::layers::{self, Layers};
 use super::templates::{self, Closure};
+use super::usage::Trace;
 use super::{Parsed, Rendered, Renderer, address, markers, slots, tags};
 use crate::diagnose::{Origin, Problem, Problems, Source};
 use crate::repository::{FileTemplate, Format, Located};
@@ -25,6 +26,9 @@ pub(super) struct Pass<'a, 'r> {
     by_format: BTreeMap<Format, Option<Parsed>>,
     // The text of each file so far, with markers, for templates that carry another file as a value.
     texts: BTreeMap<String, String>,
+    // What was rendered, and every snippet that was reached on the way, by name and address.
+    made: Vec<(Parsed, &'r str)>,
+    reached: BTreeSet<(String, usize)>,
     pub(super) problems: Problems,
 }
 
@@ -64,6 +68,8 @@ impl<'a, 'r> Pass<'a, 'r> {
             used: BTreeSet::new(),
             by_format: BTreeMap::new(),
             texts: BTreeMap::new(),
+            made: Vec::new(),
+            reached: BTreeSet::new(),
             problems: Problems::new(),
         }
     }
@@ -122,8 +128,27 @@ impl<'a, 'r> Pass<'a, 'r> {
             }
         };
         let public = self.public(&contents, &is_public);
+        if !self.problems.has_errors() {
+            self.trace();
+        }
         let (public, warnings) = self.problems.unless_errors(public)?;
         Ok(Rendered { contents, formats, public, warnings })
+    }
+
+    /// Notes what had a part in this rendering, also what only a condition left out of it.
+    fn trace(&mut self) {
+        for file in files(&self.layers) {
+            for entry in each::entries(&self.layers, file, &mut Problems::new()).unwrap_or_default() {
+                let source = self.layers.snippet(entry.name);
+                self.reached.extend(source.map(|source| (entry.name.to_owned(), address(source))));
+            }
+            if !file.verbatim {
+                self.templates(file.format);
+            }
+        }
+        let Pass { renderer, layers, context, texts, made, reached, .. } = self;
+        let noted = Trace { layers, context, texts, made, reached }.note();
+        renderer.seen.lock().unwrap_or_else(PoisonError::into_inner).add(noted);
     }
 
     /// Combinations that make no sense are said where they were set; what is only a default, where the installer was chosen.
@@ -163,7 +188,10 @@ impl<'a, 'r> Pass<'a, 'r> {
         }
         let closure = templates::closure(&self.layers, mains.into_iter().map(|entry| (entry.main(), false)));
         let parsed = match closure {
-            Ok(closure) => Some(self.renderer.parsed(Rule::of(format), definition, &[], closure.sources)),
+            Ok(closure) => {
+                self.reached.extend(closure.all().map(|(name, source)| (name.clone(), address(source))));
+                Some(self.renderer.parsed(Rule::of(format), definition, &[], closure.sources))
+            }
             Err(problems) => {
                 self.problems.append(problems);
                 None
@@ -193,6 +221,7 @@ impl<'a, 'r> Pass<'a, 'r> {
             let parsed = self.templates(template.format)?;
             let (text, inserts, marked) = self.rendered(&parsed, entry.name)?;
             self.texts.insert(entry.path.as_str().to_owned(), marked);
+            self.made.push((parsed, entry.name));
             (text, inserts)
         };
         if inserts.is_empty() {
@@ -261,7 +290,10 @@ impl<'a, 'r> Pass<'a, 'r> {
         let inner = tags::includes(&source.text).into_iter();
         let inner = inner.map(|(inner, _)| ((inner.to_owned(), Some(missing(inner))), false));
         let mut sources = match templates::closure(&self.layers, inner) {
-            Ok(closure) => closure.sources,
+            Ok(closure) => {
+                self.reached.extend(closure.all().map(|(name, source)| (name.clone(), address(source))));
+                closure.sources
+            }
             Err(problems) => {
                 self.problems.append(problems);
                 return None;

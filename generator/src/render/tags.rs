@@ -13,6 +13,8 @@ pub struct Tag<'t> {
     pub inside: &'t str,
     /// Where the inside lies in the template.
     pub start: usize,
+    /// Where the template goes on.
+    pub end: usize,
 }
 
 /// The tags of a template in order. Comments and raw parts are none.
@@ -37,7 +39,7 @@ pub fn tags(text: &str) -> Vec<Tag<'_>> {
             ('%', "endraw") => raw = false,
             ('#', _) => {}
             _ if raw => at = from,
-            _ => tags.push(Tag { writes: kind == '{', inside, start }),
+            _ => tags.push(Tag { writes: kind == '{', inside, start, end: at }),
         }
     }
     tags

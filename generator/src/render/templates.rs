@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tera::{ErrorKind, Tera};
 
+use super::branches::Branches;
 use super::escape::{CLOSE, OPEN, Rule};
 use super::layers::Layers;
 use super::tags::{Call, assigned, calls, includes, tags};
@@ -20,6 +21,7 @@ pub struct Templates {
     rule: Rule,
     sources: BTreeMap<String, Arc<Source>>,
     wanted: Wanted,
+    branches: OnceLock<Branches>,
 }
 
 /// What a set of files is made of.
@@ -111,13 +113,18 @@ impl Templates {
         let mut tera = Tera::new();
         rule.install(&mut tera);
         if let Err(error) = tera.add_raw_templates(sources.iter().map(|(name, source)| (name, &source.text))) {
-            let templates = Templates { tera: Tera::new(), rule, sources, wanted: Wanted::default() };
+            let templates =
+                Templates { tera: Tera::new(), rule, sources, wanted: Wanted::default(), branches: OnceLock::new() };
             problems.append(templates.explain(&error, None));
             return Err(problems);
         }
         rule.install(&mut tera);
         let wanted = Wanted::by(sources.values().map(|source| source.text.as_str()));
-        if problems.is_empty() { Ok(Templates { tera, rule, sources, wanted }) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(Templates { tera, rule, sources, wanted, branches: OnceLock::new() })
+        } else {
+            Err(problems)
+        }
     }
 
     /// The rule by which they write.
@@ -128,6 +135,16 @@ impl Templates {
     /// The texts that they carry as values; `None`: none. `files` are those that were written before.
     pub fn texts(&self, layers: &Layers<'_>, files: &BTreeMap<String, String>) -> Option<Texts> {
         self.wanted.gather(layers, files)
+    }
+
+    /// The files, in the order of their names.
+    pub fn sources(&self) -> impl Iterator<Item = &Arc<Source>> {
+        self.sources.values()
+    }
+
+    /// Their branches, found when somebody first asks.
+    pub fn branches(&self) -> &Branches {
+        self.branches.get_or_init(|| Branches::of(&self.sources, self.rule))
     }
 
     /// The file behind a name.

@@ -250,13 +250,13 @@ fn prompts(profile: &Profile, viewer: Viewer<'_>) -> Vec<ShownPrompt> {
     let shown = profile.prompts.iter().map(|prompt| {
         let asked = &prompt.value;
         let preset = viewer.code.and_then(|code| code.answers.get(&asked.name));
-        let secret = asked.kind == PromptType::Password;
+        let hidden = if asked.kind == PromptType::Password { "(crypt hash)" } else { "(secret)" };
         ShownPrompt {
             name: asked.name.to_string(),
             kind: word(asked.kind),
             title: asked.title.clone(),
             default: asked.default.clone(),
-            preset: preset.map(|answer| if secret { "(crypt hash)".to_owned() } else { answer.clone() }),
+            preset: preset.map(|answer| if asked.kind.is_secret() { hidden } else { answer }.to_owned()),
             file: prompt.origin.source.path.clone(),
             line: prompt.origin.position().0,
         }

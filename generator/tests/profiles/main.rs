@@ -11,3 +11,4 @@ mod injection;
 mod language;
 mod refusals;
 mod show;
+mod usage;
