@@ -1,8 +1,8 @@
 //! Profiles repositories, from their files to what an installer gets: rendering against golden files, hostile values, and every refusal's text.
 
 mod anaconda;
-mod debian_family;
 mod ansible;
+mod debian_family;
 mod fixture;
 mod golden;
 mod graph;
