@@ -3,6 +3,7 @@
 mod anaconda;
 mod ansible;
 mod debian_family;
+mod disks;
 mod fixture;
 mod golden;
 mod graph;
