@@ -241,7 +241,27 @@ fn the_installers_own_parser_accepts_what_the_storage_script_prints() {
     }
 }
 
-const SECOND_STAGE: &str = "usr/lib/dracut/hooks/initqueue/online/80-anaconda-netroot.sh";
+const SECOND_STAGE: &str = "var/lib/dracut/hooks/initqueue/online/80-anaconda-netroot.sh";
+
+/// In newer versions `usr/lib/dracut/hooks` is a link, and a folder in its place would lose every hook of the installer.
+#[test]
+fn every_hook_lies_where_the_versions_dracut_keeps_them() {
+    let repository = Fixture::example().load();
+    for definition in repository.installers.values().filter(|definition| definition.family == "anaconda") {
+        for version in &definition.versions {
+            let old =
+                ["rhel", "almalinux", "rocky", "centos-stream"].contains(&definition.id.as_str()) && version == "9";
+            let (right, wrong) = if old { ("usr/lib", "var/lib") } else { ("var/lib", "usr/lib") };
+            let files = definition.files.iter().filter(|file| file.versions.cover(version));
+            let hooks = definition.hook_points.iter().filter(|hook| hook.versions.cover(version));
+            let paths: Vec<_> =
+                files.map(|file| file.path.value.as_str()).chain(hooks.map(|hook| hook.path.as_str())).collect();
+            let below =
+                |folder| paths.iter().filter(|path| path.starts_with(&format!("{folder}/dracut/hooks/"))).count();
+            assert_eq!((below(right), below(wrong)), (6, 0), "{} {version}", definition.id);
+        }
+    }
+}
 
 /// What the hook did, in the words of the stand-ins for dracut's and Anaconda's functions.
 fn second_stage(fetcher: &str) -> String {
@@ -285,7 +305,7 @@ fn accounts_of_the_installer_are_closed_before_its_ssh_server_runs() {
     machine.write("anode/debug_keys", pack.file("anode/debug_keys"));
     machine.write("anode/storage", "a script");
     machine.write("anode/anode-fetch", "the program");
-    let mut hook = pack.file("usr/lib/dracut/hooks/pre-pivot/50-anode.sh").replace("${NEWROOT:-/sysroot}", "/sysroot");
+    let mut hook = pack.file("var/lib/dracut/hooks/pre-pivot/50-anode.sh").replace("${NEWROOT:-/sysroot}", "/sysroot");
     for folder in ["=/anode\n", "=/run/anode\n", "=/sysroot\n"] {
         assert!(hook.contains(folder), "{folder}");
         hook = hook.replace(folder, &folder.replace('=', &format!("={}", machine.path().display())));
