@@ -18,6 +18,6 @@ pub mod hand_over;
 pub mod host;
 pub mod transport;
 
-mod crypt;
+pub mod crypt;
 
 pub use error::Failure;

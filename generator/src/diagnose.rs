@@ -131,6 +131,19 @@ impl Problem {
         self.in_source(&origin.source, span)
     }
 
+    /// The same without these texts: they are replaced in what it says, and the place is left out where the file holds one of them.
+    #[must_use]
+    pub fn without(mut self, texts: &[&str]) -> Problem {
+        let hide = |said: String| texts.iter().fold(said, |said, text| said.replace(text, "…"));
+        self.message = hide(self.message);
+        self.label = hide(self.label);
+        self.help = self.help.map(hide);
+        if self.source.as_ref().is_some_and(|source| texts.iter().any(|text| source.text.contains(text))) {
+            (self.source, self.span) = (None, None);
+        }
+        self
+    }
+
     /// The same as a warning.
     #[must_use]
     pub fn as_warning(mut self) -> Problem {

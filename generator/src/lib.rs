@@ -25,6 +25,7 @@ pub mod publish;
 pub mod render;
 pub mod repository;
 pub mod roots;
+pub mod secrets;
 pub mod show;
 pub mod status;
 pub mod strict;

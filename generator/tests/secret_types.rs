@@ -3,9 +3,10 @@
 use std::fmt::{Debug, Display};
 
 use anode::canary::{Canary, Search};
-use anode::keys::{GivenSecret, KeyRing, Signer};
+use anode::keys::{GivenSecret, KeyRing, Signer, SshKey};
 use anode::plan::Memo;
 use anode::repository::CodeTerms;
+use anode::secrets::{SecretValue, SecretValues};
 use anode_bundle::activation::{Activation, Offer, PackKey};
 use anode_bundle::code::{Code, Machine, Phrase, Secret};
 use anode_bundle::derive::Derived;
@@ -57,9 +58,12 @@ not_printable!(
     Sheet,
     // the operator's keys, and what is made of them
     Signer,
+    SshKey,
     KeyRing,
     GivenSecret,
     CodeTerms,
+    SecretValue,
+    SecretValues,
     Memo,
     Canary,
     Search,

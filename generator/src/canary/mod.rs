@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 pub use forms::Form;
 pub use search::Search;
-pub use secrets::{is_crypt_hash, site_secrets};
+pub use secrets::{SiteSecrets, is_crypt_hash, site_secrets};
 
 /// Larger files are read piece by piece.
 const PIECE: usize = 16 << 20;

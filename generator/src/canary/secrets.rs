@@ -12,17 +12,25 @@ use anyhow::{Context as _, Result};
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 use zeroize::Zeroizing;
 
-use super::{Canary, Home};
+use super::{Canary, Home, SHORTEST};
 use crate::keys::{KeyRing, SecretName, Signer};
 use crate::repository::{CodeTerms, Repository, Settings, Value};
-use crate::trusted;
+use crate::{secrets, trusted};
+
+/// What is looked for.
+pub struct SiteSecrets {
+    /// The values.
+    pub canaries: Vec<Canary>,
+    /// Secrets of `anode.toml` that can not be looked for, each with the reason.
+    pub missing: Vec<String>,
+}
 
 /// Collects the secrets of a site, as far as they are within reach: those of the key folder, of the environment and of the command line, what is
 /// derived from them, and what the repository holds and the tree must not.
 ///
 /// # Errors
 /// If a secret that is there can be read by others, or is not what it should be.
-pub fn site_secrets(folder: &Path, repository: &Repository, ring: &KeyRing) -> Result<Vec<Canary>> {
+pub fn site_secrets(folder: &Path, repository: &Repository, ring: &KeyRing) -> Result<SiteSecrets> {
     let mut canaries = Canaries(Vec::new());
     for (word, name) in SecretName::GIVEN {
         if ring.has(name) {
@@ -53,7 +61,15 @@ pub fn site_secrets(folder: &Path, repository: &Repository, ring: &KeyRing) -> R
     for base in &repository.bases {
         canaries.settings(&format!("the profile `{}`", base.id), &base.variables);
     }
-    Ok(canaries.0)
+    let (values, missing) = secrets::within_reach(repository, ring);
+    let mut missing: Vec<String> = missing.iter().map(|(name, reason)| format!("`{name}`: {reason}")).collect();
+    for (name, value) in &values {
+        if value.text().len() < SHORTEST {
+            missing.push(format!("`{name}`: shorter than {SHORTEST} bytes, it would be found everywhere"));
+        }
+        canaries.named(&format!("the secret `{name}`"), value.text());
+    }
+    Ok(SiteSecrets { canaries: canaries.0, missing })
 }
 
 struct Canaries(Vec<Canary>);
@@ -96,6 +112,17 @@ impl Canaries {
         }
     }
 
+    /// A secret of `anode.toml`; each line of a long one too, for formats write line ends in their own ways.
+    fn named(&mut self, name: &str, text: &str) {
+        self.owner(name, text.as_bytes());
+        // The same in every key of OpenSSH.
+        let is_frame = |line: &str| line.starts_with("-----") || line.starts_with("b3BlbnNzaC1rZXktdjEA");
+        for line in text.lines().filter(|line| line.len() >= 2 * SHORTEST && line.len() < text.len() && !is_frame(line))
+        {
+            self.owner(name, line.as_bytes());
+        }
+    }
+
     /// Everything in the folder that its owner alone can read is a secret, whatever it is called.
     fn key_folder(&mut self, ring: &KeyRing) -> Result<()> {
         let entries = match fs::read_dir(ring.folder()) {
@@ -105,6 +132,11 @@ impl Canaries {
         for entry in entries {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".ssh")
+                && let Ok(text) = crate::keys::read_secret_file(&entry.path())
+            {
+                self.named(&format!("the secret `{name}`"), &text);
+            }
             let is_secret = [".key", ".secret", ".code"].iter().any(|end| name.ends_with(end));
             if !is_secret || !fs::metadata(entry.path()).is_ok_and(|found| found.is_file()) {
                 continue;
@@ -157,7 +189,7 @@ impl Canaries {
             Value::Text(text) if is_crypt_hash(text) => self.repository(name, text.as_bytes()),
             Value::List(values) => values.iter().for_each(|value| self.value(name, value)),
             Value::Map(values) => values.values().for_each(|value| self.value(name, value)),
-            Value::Text(_) | Value::Number(_) | Value::Switch(_) => {}
+            Value::Text(_) | Value::Number(_) | Value::Switch(_) | Value::Secret(_) => {}
         }
     }
 }

@@ -16,8 +16,9 @@ use crate::build::{Built, Order, Previous, Source, build};
 use crate::clock;
 use crate::diagnose::{Faulty, Problems};
 use crate::keys::KeyRing;
-use crate::plan::{Packs, render_packs};
+use crate::plan::{Packs, needed_secrets, render_packs};
 use crate::repository::Repository;
+use crate::secrets::{self, Purpose};
 use crate::trusted::TrustedSite;
 use crate::{repository, strict, trusted, validate};
 
@@ -86,24 +87,64 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Loads and renders a repository; lifetimes are judged at `at`.
-    pub fn load(folder: &Path, at: Moment) -> Result<Prepared> {
-        let (repository, mut warnings) = repository::load(folder).map_err(Faulty)?;
+    /// Loads and renders a repository; lifetimes are judged at `at`. The secrets that packs need come from the ring or from where they are defined.
+    pub fn load(
+        folder: &Path,
+        at: Moment,
+        ring: impl FnOnce(&SiteId) -> Result<KeyRing>,
+        purpose: Purpose,
+    ) -> Result<(Prepared, KeyRing)> {
+        let (mut repository, mut warnings) = repository::load(folder).map_err(Faulty)?;
         let site = TrustedSite::with_config(folder, repository.site.clone())?;
+        let ring = ring(site.id())?;
         let progress = Bars::new();
         warnings.append(trusted::check_policy(&site, folder, &repository, at));
-        let (packs, found) = render_packs(&repository, &progress).map_err(Faulty)?;
-        warnings.append(found);
-        warnings.append(validate::check_rendered(&repository, packs.rendered.values()));
-        if warnings.has_errors() {
-            return Err(Faulty(warnings).into());
+        let mut packs = render(&repository, &progress, &mut warnings);
+        let needed = needed_secrets(&repository);
+        if !needed.is_empty() {
+            // With samples first: what is wrong with the repository can be shown as it is then.
+            match secrets::resolve(&repository, needed, &ring, purpose) {
+                Ok((values, found)) => {
+                    warnings.append(found);
+                    repository.secrets = values;
+                }
+                Err(found) => warnings.append(found),
+            }
+            if !warnings.has_errors() {
+                let mut found = Problems::new();
+                packs = render(&repository, &progress, &mut found);
+                // What is only a warning was said of the samples already.
+                if found.has_errors() {
+                    warnings.append(repository.secrets.redact(found));
+                }
+            }
         }
-        Ok(Prepared { folder: folder.to_owned(), repository, site, packs, progress, warnings })
+        match packs.filter(|_| !warnings.has_errors()) {
+            Some(packs) => {
+                Ok((Prepared { folder: folder.to_owned(), repository, site, packs, progress, warnings }, ring))
+            }
+            None => Err(Faulty(warnings).into()),
+        }
     }
 
     pub fn source(&mut self, at: Moment) -> Source<'_> {
         let Prepared { folder, repository, site, packs, progress, .. } = self;
         Source { folder, repository, site, packs, at, progress }
+    }
+}
+
+/// Everything rendered and looked through; `None` where something can not be rendered.
+fn render(repository: &Repository, progress: &Bars, problems: &mut Problems) -> Option<Packs> {
+    match render_packs(repository, progress) {
+        Ok((packs, found)) => {
+            problems.append(found);
+            problems.append(validate::check_rendered(repository, packs.rendered.values()));
+            Some(packs)
+        }
+        Err(found) => {
+            problems.append(found);
+            None
+        }
     }
 }
 
@@ -115,8 +156,7 @@ pub(super) fn compile(
     at: Moment,
     previous: impl FnOnce(&mut TrustedSite) -> Result<Option<Previous>>,
 ) -> Result<(Built, Problems)> {
-    let mut prepared = Prepared::load(folder, at)?;
-    let ring = ring(prepared.site.id())?;
+    let (mut prepared, ring) = Prepared::load(folder, at, ring, Purpose::Build)?;
     let previous = previous(&mut prepared.site)?.into_iter().collect();
     let built = build(Order { source: prepared.source(at), ring: &ring, out, previous })?;
     Ok((built, prepared.warnings))
@@ -127,8 +167,7 @@ fn propose(options: &Options) -> Result<ExitCode> {
     let folder = &options.place.repository;
     let commit = strict::head(folder)?;
     let at = clock::build_time(options.at)?;
-    let mut prepared = Prepared::load(folder, at)?;
-    let ring = options.place.ring(prepared.site.id())?;
+    let (mut prepared, ring) = Prepared::load(folder, at, |site| options.place.ring(site), Purpose::Build)?;
     let out = options.out.clone().unwrap_or_else(|| folder.join(DEFAULT_PROPOSAL));
     let previous = match &options.previous {
         Some(previous) => previous_tree(previous, options.ca.as_deref(), &mut prepared.site)?,

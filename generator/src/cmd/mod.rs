@@ -9,6 +9,7 @@ mod graph;
 mod init;
 mod key;
 mod lock;
+mod passwd;
 mod progress;
 mod publish;
 mod reach;
@@ -18,6 +19,7 @@ mod root;
 mod scan;
 mod show;
 mod slip;
+mod ssh_key;
 mod status;
 mod verify;
 
@@ -35,7 +37,7 @@ use clap::{Args, Parser, Subcommand};
 use zeroize::Zeroizing;
 
 use crate::diagnose::{Colour, Faulty};
-use crate::keys::{GivenSecret, KeyRing, SecretSource};
+use crate::keys::{GivenName, GivenSecret, KeyRing, SecretSource};
 
 /// Compiles a git repository of installation profiles into a signed static tree that any HTTPS host can serve.
 #[derive(Parser)]
@@ -65,6 +67,11 @@ enum Command {
     /// Make, list and import keys
     #[command(subcommand)]
     Key(key::Command),
+    /// Make the crypt hash of a password
+    Passwd(passwd::Options),
+    /// Make SSH key pairs with which machines fetch a repository
+    #[command(subcommand)]
+    SshKey(ssh_key::Command),
     /// Make the next root and have it signed: new keys, thresholds, policy, dates
     #[command(subcommand)]
     Root(Box<root::Command>),
@@ -98,7 +105,7 @@ struct Place {
     /// The folder with the site's secrets [default: $ANODE_KEYS or ~/.config/anode/<site id>]
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
-    /// Where a secret comes from, instead: NAME=fd:N, NAME=file:PATH or NAME=env:VARIABLE; NAME is release, timestamp, seal, probe, inbox or password
+    /// Where a secret comes from, instead: NAME=fd:N, NAME=file:PATH or NAME=env:VARIABLE; NAME is release, timestamp, seal, probe, inbox, password, or of `[secrets]` in anode.toml
     #[arg(long = "secret", value_name = "NAME=SOURCE", value_parser = read_source)]
     secrets: Vec<Result<GivenSecret, String>>,
 }
@@ -107,7 +114,13 @@ impl Place {
     /// The site's secrets.
     fn ring(&self, site: &SiteId) -> Result<KeyRing> {
         let given: Result<Vec<_>, _> = self.secrets.iter().cloned().collect();
-        let given = given.map_err(|problem| anyhow!("the value of `--secret` {problem}"))?;
+        let wrong = |problem| anyhow!("the value of `--secret` {problem}");
+        let given = given.map_err(wrong)?;
+        if given.iter().any(|given| matches!(given.name(), GivenName::Defined(_))) {
+            let site = crate::repository::load_site(&self.repository).map_err(Faulty)?;
+            let defined: Vec<&str> = site.secrets.keys().map(String::as_str).collect();
+            given.iter().try_for_each(|given| given.check_name(&defined)).map_err(wrong)?;
+        }
         Ok(KeyRing::open(self.keys.as_deref(), site)?.with(given))
     }
 }
@@ -139,6 +152,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Build(options) => build::run(&options),
         Command::Code(command) => code::run(&command),
         Command::Key(command) => key::run(&command),
+        Command::Passwd(options) => passwd::run(&options),
+        Command::SshKey(command) => ssh_key::run(&command),
         Command::Root(command) => root::run(&command),
         Command::Publish(options) => publish::run(&options),
         Command::Refresh(options) => refresh::run(&options),

@@ -16,7 +16,7 @@ use clap::Args;
 
 use super::reach::{DEFAULT_TREE, https};
 use super::{Place, print, say, shown, size};
-use crate::canary::{Scan, Search, site_secrets};
+use crate::canary::{Scan, Search, SiteSecrets, site_secrets};
 use crate::clock;
 use crate::diagnose::Faulty;
 use crate::documents::{self, Signed};
@@ -117,7 +117,11 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
 fn check_clean(options: &Options, tree: &Path, ring: &KeyRing) -> Result<()> {
     let folder = &options.place.repository;
     let (repository, _) = repository::load(folder).map_err(Faulty)?;
-    let search = Search::new(site_secrets(folder, &repository, ring)?);
+    let SiteSecrets { canaries, missing } = site_secrets(folder, &repository, ring)?;
+    for secret in &missing {
+        say(&format!("note: a secret is not looked for: {secret}"));
+    }
+    let search = Search::new(canaries);
     let scan = Scan::of(tree, &search).context("looking for secrets in the tree")?;
     for finding in &scan.findings {
         say(&format!("error: {finding}"));

@@ -15,6 +15,7 @@ use super::{Place, colour, print, say, shown};
 use crate::build::{Draft, Previous, draft};
 use crate::keys::SecretName;
 use crate::plan::Memo;
+use crate::secrets::Purpose;
 use crate::strict::{self, Names, Proposal, Proposed, Side};
 use crate::trusted::TrustedSite;
 use crate::{clock, documents, trusted};
@@ -106,7 +107,7 @@ fn review(options: &Review) -> Result<Reviewed> {
         folder.display(),
         proposal.commit
     );
-    let mut prepared = Prepared::load(folder, now)?;
+    let (mut prepared, ring) = Prepared::load(folder, now, |site| options.place.ring(site), Purpose::Review)?;
     proposal.check(prepared.site.id(), now)?;
     let address = previous_address(options, &prepared, &proposal)?;
     let published = match &address {
@@ -119,7 +120,6 @@ fn review(options: &Review) -> Result<Reviewed> {
     if !prepared.warnings.is_empty() {
         say(prepared.warnings.render(colour()).trim_end());
     }
-    let ring = options.place.ring(prepared.site.id())?;
     let seal = trusted::seal_root(folder, &ring)?;
     say(&format!("rebuilding  commit {commit} as of {}", proposal.at));
     let draft = draft(&prepared.source(proposal.at), &seal, &Memo::empty(&seal), &trees)?;
@@ -131,7 +131,7 @@ fn review(options: &Review) -> Result<Reviewed> {
     }
     ensure!(
         differences.is_empty(),
-        "the proposal is not what the commit gives: do not sign it. Either CI was tampered with, or it ran another version of anode or has another seal secret"
+        "the proposal is not what the commit gives: do not sign it. Either CI was tampered with, or it ran another version of anode or has another seal secret, or another value of a secret of `anode.toml`"
     );
     let objects = draft.plan.objects.len() + draft.plan.public_files.len();
     say(&format!("compared    {objects} objects and files and the release: every byte is equal"));

@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Place, print, print_json, say, size};
-use crate::canary::{Finding, Home, Scan, Search, site_secrets};
+use crate::canary::{Finding, Home, Scan, Search, SiteSecrets, site_secrets};
 use crate::diagnose::Faulty;
 use crate::repository;
 
@@ -40,7 +40,10 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let folder = &options.place.repository;
     let (repository, _) = repository::load(folder).map_err(Faulty)?;
     let ring = options.place.ring(&repository.site.id)?;
-    let mut canaries = site_secrets(folder, &repository, &ring)?;
+    let SiteSecrets { mut canaries, missing } = site_secrets(folder, &repository, &ring)?;
+    for secret in &missing {
+        say(&format!("note: a secret is not looked for: {secret}"));
+    }
     if options.in_repository {
         canaries.retain(|canary| canary.home() == Home::Owner);
     }

@@ -14,9 +14,10 @@ use super::{Place, print, print_json, report};
 use crate::build::{Previous, draft, memo_file};
 use crate::documents::says_the_same;
 use crate::expiry::span;
-use crate::keys::SecretName;
-use crate::plan::Memo;
+use crate::keys::{KeyRing, SecretName};
+use crate::plan::{Memo, needed_secrets};
 use crate::publish::read_timestamp;
+use crate::secrets::Purpose;
 use crate::status::{Codes, Drift, Level, Row, Status, View};
 use crate::tree::TreeFolder;
 use crate::{clock, trusted};
@@ -70,7 +71,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
 fn look(options: &Options) -> Result<Status> {
     let folder = &options.place.repository;
     let now = options.now.unwrap_or_else(clock::now);
-    let mut prepared = Prepared::load(folder, now)?;
+    let (mut prepared, ring) = Prepared::load(folder, now, |site| options.place.ring(site), Purpose::Look)?;
     let at = options.to.clone().or_else(|| prepared.repository.site.urls.first().cloned());
     let at = at.context("`anode.toml` names no address of the site: say with `--to DIR|URL` where it is published")?;
     let (mut transport, base) = if is_address(&at) || Path::new(&at).is_dir() {
@@ -83,7 +84,7 @@ fn look(options: &Options) -> Result<Status> {
     let (drift, published) = match published {
         Ok(Some(tree)) => {
             let trees = [tree];
-            let drift = drift(options, &mut prepared, &trees)?;
+            let drift = drift(options, &mut prepared, &ring, &trees)?;
             let [tree] = trees;
             (drift, Ok(Some(tree)))
         }
@@ -104,13 +105,13 @@ fn look(options: &Options) -> Result<Status> {
 }
 
 /// Would a build make another release? Only whoever has the seal secret can tell.
-fn drift(options: &Options, prepared: &mut Prepared, published: &[Previous]) -> Result<Drift> {
+fn drift(options: &Options, prepared: &mut Prepared, ring: &KeyRing, published: &[Previous]) -> Result<Drift> {
     let folder = &options.place.repository;
-    let ring = options.place.ring(prepared.site.id())?;
-    if !ring.has(SecretName::Seal) {
+    // What packs hold of the site's secrets is only known to a build.
+    if !ring.has(SecretName::Seal) || !needed_secrets(&prepared.repository).is_empty() {
         return Ok(Drift::Unknown);
     }
-    let seal = trusted::seal_root(folder, &ring)?;
+    let seal = trusted::seal_root(folder, ring)?;
     let memo = Memo::read(&seal, &memo_file(folder), &folder.join(DEFAULT_TREE));
     // As of the last refresh: no build may be earlier, and that time goes on is no drift.
     let Some(release) = published.iter().find_map(Previous::release) else { return Ok(Drift::Differs) };

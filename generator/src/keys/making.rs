@@ -75,7 +75,7 @@ pub fn check_free(name: &Id, ring: &KeyRing, repository: &Path) -> Result<()> {
     Ok(())
 }
 
-fn check_place(ring: &KeyRing, repository: &Path) -> Result<()> {
+pub(super) fn check_place(ring: &KeyRing, repository: &Path) -> Result<()> {
     let repository = repository.canonicalize().with_context(|| format!("finding `{}`", repository.display()))?;
     // The folder may not be there yet; the nearest one above it is.
     let there = ring.folder().ancestors().find_map(|folder| folder.canonicalize().ok()).unwrap_or_default();

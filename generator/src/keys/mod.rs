@@ -8,6 +8,7 @@ mod ring;
 mod root_files;
 mod signer;
 mod source;
+mod ssh;
 
 pub use chain::RootChain;
 pub use making::{NewKey, check_free, import, made_for};
@@ -15,7 +16,8 @@ pub use proposal::{Missing, Proposal};
 pub use public::{NamedKey, PublicKeys, key_line, parse_public, public_file};
 pub use ring::{KeyRing, SecretName};
 pub use signer::Signer;
-pub use source::{GivenSecret, SecretSource, read_file as read_secret_file};
+pub use source::{GivenName, GivenSecret, SecretSource, read_file as read_secret_file, read_variable};
+pub use ssh::SshKey;
 
 use anyhow::Result;
 use zeroize::Zeroizing;

@@ -11,7 +11,7 @@ use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
 use super::signer::Signer;
-use super::source::{GivenSecret, read_file, read_variable};
+use super::source::{GivenName, GivenSecret, read_file, read_variable};
 
 /// The secrets of a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +148,7 @@ impl KeyRing {
     pub fn is_elsewhere(&self, name: SecretName) -> bool {
         let in_environment =
             name.variable().is_some_and(|variable| std::env::var_os(variable).is_some_and(|value| !value.is_empty()));
-        in_environment || self.given.iter().any(|given| given.name() == name)
+        in_environment || self.given.iter().any(|given| *given.name() == GivenName::Site(name))
     }
 
     /// The text of a secret.
@@ -156,7 +156,7 @@ impl KeyRing {
     /// # Errors
     /// If it is nowhere, or can be read by others.
     pub fn text(&self, name: SecretName) -> Result<Zeroizing<String>> {
-        if let Some(given) = self.given.iter().rev().find(|given| given.name() == name) {
+        if let Some(given) = self.given.iter().rev().find(|given| *given.name() == GivenName::Site(name)) {
             return given.read();
         }
         if let Some(value) = name.variable().and_then(read_variable) {
@@ -173,12 +173,19 @@ impl KeyRing {
         })
     }
 
+    /// A secret that `anode.toml` defines, where `--secret` gives it.
+    #[must_use]
+    pub fn by_name(&self, name: &str) -> Option<Result<Zeroizing<String>>> {
+        let is_it = |given: &&GivenSecret| matches!(given.name(), GivenName::Defined(known) if known.as_str() == name);
+        self.given.iter().rev().find(is_it).map(GivenSecret::read)
+    }
+
     /// The password of encrypted keys, where nobody has to be asked for it.
     #[must_use]
     pub fn known_password(&self) -> Option<Zeroizing<String>> {
         let name = SecretName::Password;
-        let is_known =
-            self.given.iter().any(|given| given.name() == name) || name.variable().and_then(read_variable).is_some();
+        let is_known = self.given.iter().any(|given| *given.name() == GivenName::Site(name))
+            || name.variable().and_then(read_variable).is_some();
         let text = is_known.then(|| self.text(name).ok()).flatten()?;
         Some(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
     }

@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anode_bundle::name::Id;
 use anyhow::{Context as _, Result, ensure};
 use zeroize::Zeroizing;
 
@@ -63,10 +64,19 @@ impl SecretSource {
     }
 }
 
-/// A secret of the site on the command line: NAME=SOURCE. Not printable.
+/// Which secret `--secret` gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GivenName {
+    /// One that every site has.
+    Site(SecretName),
+    /// One that `anode.toml` would have to define; it may also be a secret that somebody typed in the wrong place.
+    Defined(Id),
+}
+
+/// A secret on the command line: NAME=SOURCE. Not printable.
 #[derive(Clone)]
 pub struct GivenSecret {
-    name: SecretName,
+    name: GivenName,
     source: SecretSource,
 }
 
@@ -79,17 +89,29 @@ impl GivenSecret {
         let (name, source) = text
             .split_once('=')
             .ok_or("must be NAME=fd:N, NAME=file:PATH or NAME=env:VARIABLE; a secret is never an argument")?;
-        let name = SecretName::given(name).ok_or_else(|| {
-            let names: Vec<&str> = SecretName::GIVEN.iter().map(|(word, _)| *word).collect();
-            format!("must begin with the name of a secret: {}", names.join(", "))
-        })?;
+        let name = match (SecretName::given(name), Id::new(name)) {
+            (Some(name), _) => GivenName::Site(name),
+            (None, Ok(name)) => GivenName::Defined(name),
+            (None, Err(_)) => return Err(wrong_name(&[])),
+        };
         Ok(GivenSecret { name, source: SecretSource::parse(source)? })
     }
 
     /// Which secret.
     #[must_use]
-    pub fn name(&self) -> SecretName {
-        self.name
+    pub fn name(&self) -> &GivenName {
+        &self.name
+    }
+
+    /// Refuses a name that is neither the site's nor one of `defined`.
+    ///
+    /// # Errors
+    /// Naming the known ones, and not repeating what was given.
+    pub fn check_name(&self, defined: &[&str]) -> Result<(), String> {
+        match &self.name {
+            GivenName::Defined(name) if !defined.contains(&name.as_str()) => Err(wrong_name(defined)),
+            _ => Ok(()),
+        }
     }
 
     /// The secret.
@@ -99,6 +121,11 @@ impl GivenSecret {
     pub fn read(&self) -> Result<Zeroizing<String>> {
         self.source.read()
     }
+}
+
+fn wrong_name(defined: &[&str]) -> String {
+    let names: Vec<&str> = SecretName::GIVEN.iter().map(|(word, _)| *word).chain(defined.iter().copied()).collect();
+    format!("must begin with the name of a secret: {}", names.join(", "))
 }
 
 /// A secret in a file that only its owner can read.
@@ -168,7 +195,9 @@ mod tests {
             assert!(!refusal(text).contains("RWQAAE"), "{}", refusal(text));
         }
         assert!(refusal("release=RWQ").contains("never an argument"));
-        assert!(refusal("relaese=env:X").contains("release, timestamp"));
+        let misspelt = GivenSecret::parse("relaese=env:X").unwrap();
+        assert!(misspelt.check_name(&["wifi"]).unwrap_err().ends_with("inbox, password, wifi"));
+        assert!(GivenSecret::parse("wifi=env:X").unwrap().check_name(&["wifi"]).is_ok());
         for text in ["seal=fd:1", "seal=fd:2", "seal=fd:-1", "seal=fd:987654", "seal=file:", "seal=env:", "seal=fd:"] {
             refusal(text);
         }
@@ -181,7 +210,7 @@ mod tests {
         drop(writer);
         let number = OwnedFd::from(reader).into_raw_fd();
         let given = GivenSecret::parse(&format!("seal=fd:{number}")).unwrap();
-        assert_eq!(given.name(), SecretName::Seal);
+        assert_eq!(*given.name(), GivenName::Site(SecretName::Seal));
         assert_eq!(given.read().unwrap().as_str(), "secret\n");
         assert_eq!(given.read().unwrap().as_str(), "secret\n");
     }

@@ -20,7 +20,7 @@ use crate::documents::ReleaseContent;
 use crate::repository::Repository;
 
 pub use memo::Memo;
-pub use packs::{PackName, Packs, pack_name, render_packs, wanted_packs};
+pub use packs::{PackName, Packs, needed_secrets, pack_name, render_packs, wanted_packs};
 pub use public::{PublicFile, PublicProfile};
 
 /// An object of the new tree.

@@ -10,9 +10,9 @@ use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use super::{Ingredients, Object, Progress, Rendering, add_objects};
-use crate::diagnose::Problems;
+use crate::diagnose::{Origin, Problems};
 use crate::render::{Rendered, Renderer, organisation_matters, unused_variables};
-use crate::repository::{Organisation, Profile, Repository};
+use crate::repository::{Organisation, Profile, Repository, SecretUse};
 
 /// Which pack: a profile, and an organisation where its layer changes something.
 pub type PackName = (Id, Option<Id>);
@@ -74,6 +74,14 @@ fn wanted(repository: &Repository) -> Wanted<'_> {
         wanted.insert((profile.id.clone(), profile.organisation.clone()), profile);
     }
     (wanted, offered)
+}
+
+/// The secrets that the packs of a repository need, each with the place that names it, and the variable there.
+#[must_use]
+pub fn needed_secrets(repository: &Repository) -> Vec<(&Origin, &str, SecretUse<'_>)> {
+    let packs = wanted_packs(repository).into_iter();
+    let organisation = |name: &PackName| name.1.as_ref().and_then(|id| repository.organisation(id));
+    packs.flat_map(|(name, profile)| repository.secret_uses(profile, organisation(&name))).collect()
 }
 
 /// Renders every profile, and its variants for the organisations that use it.

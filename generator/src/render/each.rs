@@ -45,6 +45,10 @@ pub fn entries<'r>(layers: &Layers<'r>, file: &'r FileTemplate, problems: &mut P
     let folder = &file.path.value;
     let wrong = |what: String| Problem::at(&setting.origin, format!("`{}` {what}", each.value));
     let mut entries = Vec::new();
+    if setting.value.has_secrets() {
+        problems.push(wrong("names files, which can not be secrets".to_owned()).help("write the names of snippets"));
+        return None;
+    }
     match &setting.value {
         Value::List(items) => {
             if items.len() > MOST {
@@ -75,7 +79,7 @@ pub fn entries<'r>(layers: &Layers<'r>, file: &'r FileTemplate, problems: &mut P
             }
         }
         // Of another type than declared: that was reported when it was loaded.
-        Value::Text(_) | Value::Number(_) | Value::Switch(_) => {}
+        Value::Text(_) | Value::Number(_) | Value::Switch(_) | Value::Secret(_) => {}
     }
     for entry in entries.iter().filter(|entry| verbatim && layers.snippet(entry.name).is_none()) {
         problems.extend(entry.main().1.map(|problem| problem.nearest(entry.name, layers.snippet_names())));

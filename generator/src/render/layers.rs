@@ -10,8 +10,8 @@ use tera::{Context, Map};
 use super::markers::Nonce;
 use crate::diagnose::Source;
 use crate::repository::{
-    AnsibleSettings, InstallerDefinition, Located, Organisation, Profile, Repository, Setting, Snippets, Value,
-    Variable, VariableType,
+    AnsibleSettings, InstallerDefinition, Located, Organisation, Profile, Repository, SecretUse, Setting, Snippets,
+    Value, Variable, VariableType,
 };
 
 /// The layers of one rendering.
@@ -68,8 +68,8 @@ impl<'r> Layers<'r> {
         let mut context = Context::new();
         for (name, setting) in self.settings() {
             let value = match self.definition.variables.get(name) {
-                Some(variable) => of_variable(variable, &setting.value),
-                None => to_tera(&setting.value),
+                Some(variable) => self.of_variable(variable, &setting.value),
+                None => continue,
             };
             context.insert_value(name.to_owned(), value);
         }
@@ -86,11 +86,74 @@ impl<'r> Layers<'r> {
         context.insert_value("installer", table(installer.map(|(name, value)| (name, text(value)))));
         context.insert_value("version", text(&self.profile.version.value));
         context.insert_value("architecture", text(&self.profile.architecture.value));
-        context.insert_value("ansible", ansible(&self.ansible()));
+        context.insert_value("ansible", self.ansible_value());
         let prompts = self.profile.prompts.iter().enumerate();
         let markers = prompts.map(|(number, prompt)| (prompt.value.name.as_str(), text(&nonce.marker(number))));
         context.insert_value("prompt", table(markers));
         context
+    }
+
+    /// `ansible.*`; `ansible` itself is false where nothing configures the machine.
+    fn ansible_value(&self) -> tera::Value {
+        let settings = self.ansible();
+        let Some(public) = settings.public_part() else { return tera::Value::none() };
+        let text = |text: &str| tera::Value::normal_string(text);
+        let optional = |value: &Option<String>| value.as_deref().map_or_else(tera::Value::none, text);
+        let list = |list: &Option<Vec<Located<String>>>| {
+            list.iter().flatten().map(|item| text(&item.value)).collect::<Vec<_>>().into()
+        };
+        let secret = |name: &Option<Located<String>>, kind| {
+            name.as_ref().map_or_else(tera::Value::none, |name| self.secret(SecretUse::of(&name.value, kind)))
+        };
+        table([
+            ("repository", text(&public.repository)),
+            ("commit", optional(&public.commit)),
+            ("branch", optional(&public.branch)),
+            ("playbook", text(&public.playbook)),
+            ("groups", list(&settings.groups)),
+            ("requirements", optional(&public.requirements)),
+            ("known_hosts", list(&settings.known_hosts)),
+            ("signers", list(&settings.signers)),
+            ("vault", secret(&settings.vault, VariableType::Line)),
+            ("deploy_key", secret(&settings.deploy_key, VariableType::Text)),
+            ("schedule", optional(&public.schedule)),
+            ("jitter", text(settings.spread())),
+            ("only_if_changed", public.only_if_changed.into()),
+        ])
+    }
+
+    /// A value as its variable declares it: in a record, templates find every field; a secret becomes the text that stands for it.
+    fn of_variable(&self, variable: &Variable, value: &Value) -> tera::Value {
+        match (variable.kind, value) {
+            (_, Value::Secret(name)) => self.secret(variable.secret(name)),
+            (VariableType::Record, value) => self.record(variable, value),
+            (_, Value::List(items)) => items.iter().map(|item| self.of_item(variable, item)).collect::<Vec<_>>().into(),
+            (_, Value::Map(items)) => {
+                table(items.iter().map(|(name, value)| (name.as_str(), self.of_item(variable, value))))
+            }
+            (_, value) => to_tera(value),
+        }
+    }
+
+    fn of_item(&self, list: &Variable, item: &Value) -> tera::Value {
+        match item {
+            Value::Map(_) if list.items == VariableType::Record => self.record(list, item),
+            Value::Secret(name) => self.secret(list.secret_item(name)),
+            item => to_tera(item),
+        }
+    }
+
+    fn record(&self, variable: &Variable, value: &Value) -> tera::Value {
+        let Value::Map(given) = value else { return tera::Value::none() };
+        table(variable.fields.iter().map(|field| {
+            let value = given.get(&field.name).or(field.default.as_ref().map(|default| &default.value));
+            (field.name.as_str(), value.map_or_else(tera::Value::none, |value| self.of_variable(field, value)))
+        }))
+    }
+
+    /// One that is not there was refused before anything is rendered.
+    fn secret(&self, used: SecretUse<'_>) -> tera::Value {
+        self.repository.secrets.text(used).map_or_else(tera::Value::none, tera::Value::normal_string)
     }
 }
 
@@ -108,56 +171,12 @@ pub fn images(images: &[Blob]) -> tera::Value {
     }))
 }
 
-/// `ansible.*`; `ansible` itself is false where nothing configures the machine.
-fn ansible(settings: &AnsibleSettings) -> tera::Value {
-    let Some(public) = settings.public_part() else { return tera::Value::none() };
-    let text = |text: &str| tera::Value::normal_string(text);
-    let optional = |value: &Option<String>| value.as_deref().map_or_else(tera::Value::none, text);
-    let list = |list: &Option<Vec<Located<String>>>| {
-        list.iter().flatten().map(|item| text(&item.value)).collect::<Vec<_>>().into()
-    };
-    table([
-        ("repository", text(&public.repository)),
-        ("commit", optional(&public.commit)),
-        ("branch", optional(&public.branch)),
-        ("playbook", text(&public.playbook)),
-        ("groups", list(&settings.groups)),
-        ("requirements", optional(&public.requirements)),
-        ("known_hosts", list(&settings.known_hosts)),
-        ("signers", list(&settings.signers)),
-        ("schedule", optional(&public.schedule)),
-        ("jitter", text(settings.spread())),
-        ("only_if_changed", public.only_if_changed.into()),
-    ])
-}
-
 fn table<'k>(entries: impl IntoIterator<Item = (&'k str, tera::Value)>) -> tera::Value {
     let map: Map = entries.into_iter().map(|(name, value)| (name.to_owned().into(), value)).collect();
     map.into()
 }
 
-/// A value as its variable declares it: in a record, templates find every field.
-fn of_variable(variable: &Variable, value: &Value) -> tera::Value {
-    let item = |item: &Value| match variable.items {
-        VariableType::Record => record(&variable.fields, item),
-        _ => to_tera(item),
-    };
-    match (variable.kind, value) {
-        (VariableType::Record, value) => record(&variable.fields, value),
-        (VariableType::List, Value::List(items)) => items.iter().map(item).collect::<Vec<_>>().into(),
-        (VariableType::Map, Value::Map(items)) => table(items.iter().map(|(name, value)| (name.as_str(), item(value)))),
-        (_, value) => to_tera(value),
-    }
-}
-
-fn record(fields: &[Variable], value: &Value) -> tera::Value {
-    let Value::Map(given) = value else { return to_tera(value) };
-    table(fields.iter().map(|field| {
-        let value = given.get(&field.name).or(field.default.as_ref().map(|default| &default.value));
-        (field.name.as_str(), value.map_or_else(tera::Value::none, to_tera))
-    }))
-}
-
+/// A value with no secret in it: where one may stand, its variable says so.
 fn to_tera(value: &Value) -> tera::Value {
     match value {
         Value::Text(text) => tera::Value::normal_string(text),
@@ -165,5 +184,6 @@ fn to_tera(value: &Value) -> tera::Value {
         Value::Switch(switch) => (*switch).into(),
         Value::List(items) => items.iter().map(to_tera).collect::<Vec<_>>().into(),
         Value::Map(items) => table(items.iter().map(|(name, value)| (name.as_str(), to_tera(value)))),
+        Value::Secret(_) => tera::Value::none(),
     }
 }

@@ -80,6 +80,7 @@ impl<'a, 'r> Pass<'a, 'r> {
         self.context.insert_value("image", layers::images(&images));
         let second_stage = self.second_stage(&images);
         self.refuse();
+        self.refuse_secrets();
         let mut written = Vec::new();
         for template in files(&self.layers) {
             written.extend(self.file(template));
@@ -165,6 +166,23 @@ impl<'a, 'r> Pass<'a, 'r> {
                     format!("`{}` {}", refusal.variable, refusal.message),
                 );
                 self.problems.push(problem.help(&*refusal.remedy));
+            }
+        }
+    }
+
+    /// A secret is in sealed packs only, and a pack without one that it needs is none.
+    fn refuse_secrets(&mut self) {
+        let (repository, profile) = (self.layers.repository, self.layers.profile);
+        for (origin, variable, used) in repository.secret_uses(profile, self.layers.organisation) {
+            if profile.public {
+                let message =
+                    format!("the public profile `{}` has the secret `{}` as its `{variable}`", profile.id, used.name);
+                let help = "remove `public` from the profile, or give it another value there";
+                self.problems.push(Problem::at(origin, message).help(help));
+            }
+            if repository.secrets.text(used).is_none() {
+                let message = format!("there is no secret `{}`", used.name);
+                self.problems.push(Problem::at(origin, message).help("add it to `[secrets]` in `anode.toml`"));
             }
         }
     }

@@ -216,6 +216,9 @@ impl Templates {
         for (variable, setting) in layers.settings().into_iter().filter(|(name, _)| used.contains(name)) {
             let mut texts = Vec::new();
             collect_texts(&setting.value, &mut texts);
+            let declared = layers.definition.variables.get(variable);
+            let uses = declared.map(|declared| declared.secret_uses(&setting.value)).unwrap_or_default();
+            texts.extend(uses.into_iter().filter_map(|used| layers.repository.secrets.text(used)));
             if let Some(problem) = texts.iter().find_map(|text| self.rule.write(text).err()) {
                 let file = self.source(name).map_or(name, |source| source.path.as_str());
                 let message = format!("`{variable}` {problem}, and `{file}` writes it");
@@ -376,7 +379,7 @@ fn collect_texts<'v>(value: &'v crate::repository::Value, texts: &mut Vec<&'v st
         Value::Text(text) => texts.push(text),
         Value::List(items) => items.iter().for_each(|item| collect_texts(item, texts)),
         Value::Map(items) => items.values().for_each(|item| collect_texts(item, texts)),
-        Value::Number(_) | Value::Switch(_) => {}
+        Value::Number(_) | Value::Switch(_) | Value::Secret(_) => {}
     }
 }
 

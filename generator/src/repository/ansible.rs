@@ -6,8 +6,9 @@ use anode_bundle::name::SafePath;
 use anode_bundle::pack::Ansible;
 
 use super::fields::{Fields, Located};
-use super::value::is_url;
-use crate::diagnose::{Problem, Problems};
+use super::secrets::SecretUse;
+use super::value::{Value, VariableType, is_url};
+use crate::diagnose::{Origin, Problem, Problems};
 
 /// How far machines spread their runs, where a schedule does not say it.
 const JITTER: &str = "10min";
@@ -33,6 +34,10 @@ pub struct AnsibleSettings {
     pub known_hosts: Option<Vec<Located<String>>>,
     /// Lines of git's allowed signers file; with them, only commits signed by one of these are played.
     pub signers: Option<Vec<Located<String>>>,
+    /// The name of the secret that opens the repository's vault.
+    pub vault: Option<Located<String>>,
+    /// The name of the secret with which the repository is fetched over SSH: a private key.
+    pub deploy_key: Option<Located<String>>,
     /// When it runs again, as systemd's `OnCalendar`; never without it.
     pub schedule: Option<Located<String>>,
     /// How far machines spread their runs, as systemd's `RandomizedDelaySec`.
@@ -60,6 +65,8 @@ impl AnsibleSettings {
             requirements: nearer(&self.requirements, &lower.requirements),
             known_hosts: nearer(&self.known_hosts, &lower.known_hosts),
             signers: nearer(&self.signers, &lower.signers),
+            vault: nearer(&self.vault, &lower.vault),
+            deploy_key: nearer(&self.deploy_key, &lower.deploy_key),
             schedule: nearer(&self.schedule, &lower.schedule),
             jitter: nearer(&self.jitter, &lower.jitter),
             only_if_changed: self.only_if_changed.or(lower.only_if_changed),
@@ -92,9 +99,29 @@ impl AnsibleSettings {
         self.jitter.as_ref().map_or(JITTER, |jitter| jitter.value.as_str())
     }
 
+    /// The secrets that these words over the site's hand to a machine.
+    pub fn secret_uses<'s>(&'s self, site: &'s AnsibleSettings) -> Vec<(&'s Origin, &'s str, SecretUse<'s>)> {
+        let enabled = self.enabled.or(site.enabled) != Some(false);
+        if !enabled || self.repository.as_ref().or(site.repository.as_ref()).is_none() {
+            return Vec::new();
+        }
+        let vault = self.vault.as_ref().or(site.vault.as_ref());
+        let deploy_key = self.deploy_key.as_ref().or(site.deploy_key.as_ref());
+        let words = [("vault", vault, VariableType::Line), ("deploy_key", deploy_key, VariableType::Text)];
+        let used = words
+            .into_iter()
+            .filter_map(|(word, name, kind)| name.map(|name| (&name.origin, word, SecretUse::of(&name.value, kind))));
+        used.collect()
+    }
+
     /// Refuses words that do not go together; of a profile over the site's.
     pub fn check(&self, problems: &mut Problems) {
         let Some(repository) = self.repository.as_ref().filter(|_| self.enabled != Some(false)) else { return };
+        if let Some(key) = self.deploy_key.as_ref().filter(|_| !repository.value.starts_with("ssh://")) {
+            let problem = Problem::at(&key.origin, "a `deploy_key` is for a repository over SSH");
+            problems
+                .push(problem.help("write the repository as `ssh://git@git.example.org/site.git`, or remove the key"));
+        }
         let over_ssh = repository.value.starts_with("ssh://");
         if over_ssh && values(self.known_hosts.as_ref()).is_empty() {
             let problem = Problem::at(&repository.origin, "`known_hosts` is missing for a repository over SSH");
@@ -123,6 +150,8 @@ pub fn read_ansible(table: &mut Fields<'_, '_, '_>) -> AnsibleSettings {
         playbook: table.text("playbook"),
         groups,
         requirements: table.text("requirements"),
+        vault: read_secret(table, "vault"),
+        deploy_key: read_secret(table, "deploy_key"),
         known_hosts,
         signers,
         schedule: table.text("schedule"),
@@ -153,6 +182,20 @@ pub fn read_ansible(table: &mut Fields<'_, '_, '_>) -> AnsibleSettings {
         check(table, key, texts.iter().flatten(), fits, wanted);
     }
     settings
+}
+
+/// In clear, it has no place in a repository.
+fn read_secret(table: &mut Fields<'_, '_, '_>, key: &'static str) -> Option<Located<String>> {
+    let Located { value, origin } = table.value(key)?;
+    if let Value::Secret(value) = value {
+        return Some(Located { value, origin });
+    }
+    let problem = Problem::at(&origin, format!("`{key}` must name a secret"));
+    table.push(problem.help(format!(
+        "write `{key} = {{ secret = \"{}\" }}`, and `[secrets]` in `anode.toml`",
+        key.replace('_', "-")
+    )));
+    None
 }
 
 fn check<'t>(

@@ -90,6 +90,41 @@ pub fn profiles(named: &Named<'_>, problems: &mut Problems) {
     }
 }
 
+/// Every secret that somebody names is defined, and every one that is defined is named.
+pub fn secrets(named: &Named<'_>, site: Option<&Site>, problems: &mut Problems) {
+    let Some(site) = site else { return };
+    let layers = [&site.variables]
+        .into_iter()
+        .chain(named.organisations.iter().map(|org| &org.variables))
+        .chain(named.bases.iter().map(|base| &base.variables))
+        .chain(named.profiles.iter().map(|profile| &profile.variables));
+    let variables = layers.flat_map(|layer| layer.values());
+    let variables = variables.flat_map(|set| set.value.secret_names().into_iter().map(|name| (name, &set.origin)));
+    let ansible = [&site.ansible].into_iter().chain(named.bases.iter().map(|base| &base.ansible));
+    let ansible = ansible.chain(named.profiles.iter().map(|profile| &profile.ansible));
+    let ansible = ansible.flat_map(|ansible| [&ansible.vault, &ansible.deploy_key]).flatten();
+    let ansible = ansible.map(|name| (name.value.as_str(), &name.origin));
+    let mut used = BTreeSet::new();
+    let mut said = BTreeSet::new();
+    for (name, origin) in variables.chain(ansible) {
+        used.insert(name);
+        // What is inherited would be reported again for each heir.
+        if !site.secrets.contains_key(name) && said.insert((&origin.source.path, origin.span.start, name)) {
+            let problem = Problem::at(origin, format!("there is no secret `{name}`"));
+            let problem = problem.help(format!(
+                "say in `anode.toml` where it comes from: `[secrets.{name}]` with `env`, `file` or `command`"
+            ));
+            problems.push(problem.nearest(name, site.secrets.keys().map(String::as_str)));
+        }
+    }
+    for (name, definition) in site.secrets.iter().filter(|(name, _)| !used.contains(name.as_str())) {
+        let problem = Problem::at(&definition.origin, format!("nothing uses the secret `{name}`"));
+        problems.push(
+            problem.as_warning().help(format!("remove it, or write `{{ secret = \"{name}\" }}` where it belongs")),
+        );
+    }
+}
+
 /// The words of `[ansible]` that a profile and the site say go together.
 pub fn ansible(named: &Named<'_>, site: Option<&Site>, problems: &mut Problems) {
     let mut found = Problems::new();
@@ -177,7 +212,7 @@ fn check_layer(settings: &Settings, declared: &BTreeMap<&str, Vec<&Variable>>, p
         match declared.get(name.as_str()) {
             // The same name may have another type elsewhere: it is enough if one definition can use the value.
             Some(variables) => match variables.iter().find(|variable| variable.check(&setting.value).is_ok()) {
-                Some(_) => {}
+                Some(variable) => warn_in_clear(variable, setting, problems),
                 None => variables.iter().take(1).for_each(|variable| check_type(variable, setting, problems)),
             },
             None => {
@@ -185,6 +220,18 @@ fn check_layer(settings: &Settings, declared: &BTreeMap<&str, Vec<&Variable>>, p
                 problems.push(nearest_or_list(problem, name, declared.keys().copied()));
             }
         }
+    }
+}
+
+/// A passphrase in git is one that everybody has who ever reads the repository.
+fn warn_in_clear(declared: &Variable, setting: &super::value::Setting, problems: &mut Problems) {
+    if let Some(origin) = super::secrets::in_clear(declared, setting) {
+        let problem = Problem::at(origin, format!("`{}` is a secret, and stands here in clear", declared.name));
+        problems.push(problem.as_warning().help(format!(
+            "write `{} = {{ secret = \"{}\" }}`, and say in `anode.toml` where it comes from; replace the value, for git keeps it",
+            declared.name,
+            declared.name.replace('_', "-")
+        )));
     }
 }
 
@@ -197,6 +244,8 @@ fn check_type(declared: &Variable, setting: &super::value::Setting, problems: &m
         } else {
             problem.help(format!("it is the {}", declared.help))
         });
+    } else {
+        warn_in_clear(declared, setting, problems);
     }
 }
 

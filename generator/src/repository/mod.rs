@@ -12,6 +12,7 @@ mod inheritance;
 mod installer;
 mod lock;
 mod profile;
+mod secrets;
 mod site;
 mod terms;
 mod tree;
@@ -35,12 +36,14 @@ pub use installer::{
 };
 pub use lock::{Lock, Pinned, Vouched};
 pub use profile::{Ancestor, Organisation, Profile, ProfileDraft};
+pub use secrets::{SecretDefinition, SecretDefinitions, SecretPlace, SecretUse};
 pub use site::{CodeRules, Language, Lifetimes, Site, is_site_url};
 pub use terms::{CodeKind, CodeTerms, Generations, USES};
 pub use value::{Setting, Settings, Value, Variable, VariableType, is_url as is_address};
 
 use crate::builtin;
-use crate::diagnose::{Problem, Problems, Source};
+use crate::diagnose::{Origin, Problem, Problems, Source};
+use crate::secrets::SecretValues;
 use inheritance::Family;
 use tree::{Tree, check_id};
 
@@ -74,6 +77,8 @@ pub struct Repository {
     pub generations: Generations,
     /// What is pinned.
     pub lock: Lock,
+    /// The values of the site's secrets: samples, unless somebody asked for the real ones.
+    pub secrets: SecretValues,
 }
 
 impl Repository {
@@ -125,10 +130,30 @@ impl Repository {
             Some(&profile.variables),
         ];
         let mut names = layers.into_iter().flatten().flat_map(|layer| layer.keys());
-        names.any(|name| {
+        let in_clear = names.any(|name| {
             let variable = definition.variables.get(name);
             variable.is_some_and(Variable::holds_secrets)
-        })
+        });
+        in_clear || !self.secret_uses(profile, organisation).is_empty()
+    }
+
+    /// The secrets that `organisation` gets with a profile: the place where each is named, the name of the variable or word, and what it is for.
+    #[must_use]
+    pub fn secret_uses<'r>(
+        &'r self,
+        profile: &'r Profile,
+        organisation: Option<&'r Organisation>,
+    ) -> Vec<(&'r Origin, &'r str, SecretUse<'r>)> {
+        let mut uses = Vec::new();
+        if let Some(definition) = self.definition(profile) {
+            for (name, setting) in crate::render::effective_variables(self, profile, organisation) {
+                let variable = definition.variables.get(name);
+                let found = variable.map(|variable| variable.secret_uses(&setting.value)).unwrap_or_default();
+                uses.extend(found.into_iter().map(|found| (&setting.origin, name, found)));
+            }
+        }
+        uses.extend(profile.ansible.secret_uses(&self.site.ansible));
+        uses
     }
 
     /// The first profile that a code offers and must not open, because it holds secrets and the code can be guessed.
@@ -215,6 +240,7 @@ pub fn load(root: &Path) -> Result<(Repository, Problems), Problems> {
     check::profiles(&named, &mut problems);
     check::ansible(&named, site.as_ref(), &mut problems);
     check::layers(&named, site.as_ref(), &mut problems);
+    check::secrets(&named, site.as_ref(), &mut problems);
     check::codes(&named, &codes, &mut problems);
     let Some(site) = site else { return Err(problems) };
     let codes = codes.into_iter().map(|read| read.terms).collect();
@@ -230,6 +256,7 @@ pub fn load(root: &Path) -> Result<(Repository, Problems), Problems> {
         codes,
         generations,
         lock,
+        secrets: SecretValues::Samples,
     })
 }
 

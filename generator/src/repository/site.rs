@@ -7,6 +7,7 @@ use anode_bundle::name::SiteId;
 
 use super::ansible::{AnsibleSettings, read_ansible};
 use super::fields::{Fields, read_toml};
+use super::secrets::{SecretDefinitions, read_secrets};
 use super::value::{Settings, is_url};
 use crate::diagnose::{Origin, Problem, Problems, Source};
 
@@ -33,6 +34,8 @@ pub struct Site {
     pub inbox: Option<String>,
     /// Defaults of `[ansible]`.
     pub ansible: AnsibleSettings,
+    /// Where secrets come from.
+    pub secrets: SecretDefinitions,
     /// The file.
     pub origin: Origin,
 }
@@ -108,9 +111,10 @@ pub fn read(source: &Arc<Source>, problems: &mut Problems) -> Option<Site> {
             None
         });
         let ansible = top.table("ansible", read_ansible).unwrap_or_default();
+        let secrets = read_secrets(top);
         let (id, name, title, urls, language) = head.flatten()?;
         let origin = top.origin();
-        Some(Site { id, name, title, urls, language, variables, lifetimes, codes, inbox, ansible, origin })
+        Some(Site { id, name, title, urls, language, variables, lifetimes, codes, inbox, ansible, secrets, origin })
     })
     .flatten()
 }

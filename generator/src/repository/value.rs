@@ -21,6 +21,8 @@ pub enum Value {
     List(Vec<Value>),
     /// Names and values.
     Map(BTreeMap<String, Value>),
+    /// `{ secret = "…" }`: the text that the site's secret of that name holds.
+    Secret(String),
 }
 
 /// A variable that some layer set.
@@ -153,6 +155,10 @@ impl Value {
                 items.iter().map(|item| Value::from_toml(item.get_ref())).collect::<Result<_, _>>().map(Value::List)
             }
             DeValue::Table(table) => {
+                if let Some(name) = table.get("secret").filter(|_| table.len() == 1) {
+                    let name = name.get_ref().as_str().ok_or("must name a secret: `{ secret = \"wifi\" }`")?;
+                    return Ok(Value::Secret(name.to_owned()));
+                }
                 let entry = |(name, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
                     let name: &std::borrow::Cow<'_, str> = name.get_ref();
                     Ok((name.to_string(), Value::from_toml(value.get_ref())?))
@@ -173,6 +179,7 @@ impl Value {
             Value::Switch(_) => "true or false",
             Value::List(_) => "a list",
             Value::Map(_) => "a table",
+            Value::Secret(_) => "a secret",
         }
     }
 }
@@ -236,62 +243,72 @@ impl Variable {
             (VariableType::Bool, other) => return Err(format!("must be true or false, not {}", other.type_name())),
             (VariableType::Int, other) => return Err(format!("must be a whole number, not {}", other.type_name())),
             (_, Value::Text(text)) => text,
+            // What it holds is checked as soon as it is known.
+            (_, Value::Secret(_)) => return Ok(()),
             (_, other) => return Err(format!("must be a string, not {}", other.type_name())),
         };
-        let line_end = kind == VariableType::Text;
-        let odd = |c: &char| !(anode_bundle::display::is_printable(*c) || line_end && matches!(c, '\n' | '\t'));
-        if let Some(c) = text.chars().find(odd) {
-            return Err(match c {
-                '\n' | '\r' => "must be one line".to_owned(),
-                c => format!("must not hold the character U+{:04X}", u32::from(c)),
-            });
-        }
-        self.check_form(kind, text)
+        check_text(kind, &self.choices, text)
     }
+}
 
-    fn check_form(&self, kind: VariableType, text: &str) -> Result<(), String> {
-        let only = |also: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || also.as_bytes().contains(&b));
-        let (fits, wanted) = match kind {
-            VariableType::Id => (anode_bundle::name::Id::new(text).is_ok(), "a name such as `office-pc`"),
-            VariableType::Locale => (plain(text) && only("_.@-"), "a locale such as `de_DE.UTF-8`"),
-            VariableType::Keyboard => (plain(text) && only("_-"), "a keyboard layout such as `de`"),
-            VariableType::Timezone => (plain(text) && only("_+-/"), "a time zone such as `Europe/Berlin`"),
-            VariableType::Hostname => {
-                let label = |part: &str| !part.is_empty() && !part.starts_with('-') && !part.ends_with('-');
-                (text.len() <= 253 && only(".-") && text.split('.').all(label), "a host name such as `pc-07`")
-            }
-            VariableType::Username => {
-                let first = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-                let rest = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b));
-                (first && rest && text.len() <= 32, "a user name such as `anna`")
-            }
-            VariableType::Path => {
-                (text.starts_with('/') && !text.split('/').any(|part| part == ".."), "an absolute path such as `/srv`")
-            }
-            VariableType::Url => (is_url(text), "an address such as `https://example.org/`"),
-            VariableType::Size => {
-                let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-                let units = ["", "B", "K", "M", "G", "T", "KB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB"];
-                let unit = text.get(digits.len()..).unwrap_or_default();
-                let number = !digits.is_empty() && digits.len() < 16 && digits.bytes().all(|b| b.is_ascii_digit());
-                (number && units.contains(&unit), "a size such as `20GiB`")
-            }
-            VariableType::Ip => (text.parse::<IpAddr>().is_ok(), "an address such as `192.0.2.1` or `2001:db8::1`"),
-            VariableType::Cidr => (is_cidr(text), "an address with its network such as `192.0.2.10/24`"),
-            VariableType::Port => (is_port(text), "a port such as `22/tcp`"),
-            VariableType::Crypt => {
-                let known = ["$6$", "$5$", "$y$", "$gy$", "$2b$"].iter().any(|prefix| text.starts_with(prefix));
-                (known && only("./$=,") && text.len() >= 20, "a crypt hash (`$y$…` or `$6$…`), never a password")
-            }
-            VariableType::Choice => {
-                let fits = self.choices.iter().any(|choice| choice == text);
-                let choices: Vec<_> = self.choices.iter().map(|choice| format!("`{choice}`")).collect();
-                return if fits { Ok(()) } else { Err(format!("must be one of {}", choices.join(", "))) };
-            }
-            _ => return Ok(()),
-        };
-        if fits { Ok(()) } else { Err(format!("must be {wanted}")) }
+/// Does a text fit a type?
+///
+/// # Errors
+/// Why not, as a predicate that does not repeat it.
+pub fn check_text(kind: VariableType, choices: &[String], text: &str) -> Result<(), String> {
+    let line_end = kind == VariableType::Text;
+    let odd = |c: &char| !(anode_bundle::display::is_printable(*c) || line_end && matches!(c, '\n' | '\t'));
+    if let Some(c) = text.chars().find(odd) {
+        return Err(match c {
+            '\n' | '\r' => "must be one line".to_owned(),
+            c => format!("must not hold the character U+{:04X}", u32::from(c)),
+        });
     }
+    check_form(kind, choices, text)
+}
+
+fn check_form(kind: VariableType, choices: &[String], text: &str) -> Result<(), String> {
+    let only = |also: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || also.as_bytes().contains(&b));
+    let (fits, wanted) = match kind {
+        VariableType::Id => (anode_bundle::name::Id::new(text).is_ok(), "a name such as `office-pc`"),
+        VariableType::Locale => (plain(text) && only("_.@-"), "a locale such as `de_DE.UTF-8`"),
+        VariableType::Keyboard => (plain(text) && only("_-"), "a keyboard layout such as `de`"),
+        VariableType::Timezone => (plain(text) && only("_+-/"), "a time zone such as `Europe/Berlin`"),
+        VariableType::Hostname => {
+            let label = |part: &str| !part.is_empty() && !part.starts_with('-') && !part.ends_with('-');
+            (text.len() <= 253 && only(".-") && text.split('.').all(label), "a host name such as `pc-07`")
+        }
+        VariableType::Username => {
+            let first = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+            let rest = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b));
+            (first && rest && text.len() <= 32, "a user name such as `anna`")
+        }
+        VariableType::Path => {
+            (text.starts_with('/') && !text.split('/').any(|part| part == ".."), "an absolute path such as `/srv`")
+        }
+        VariableType::Url => (is_url(text), "an address such as `https://example.org/`"),
+        VariableType::Size => {
+            let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+            let units = ["", "B", "K", "M", "G", "T", "KB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB"];
+            let unit = text.get(digits.len()..).unwrap_or_default();
+            let number = !digits.is_empty() && digits.len() < 16 && digits.bytes().all(|b| b.is_ascii_digit());
+            (number && units.contains(&unit), "a size such as `20GiB`")
+        }
+        VariableType::Ip => (text.parse::<IpAddr>().is_ok(), "an address such as `192.0.2.1` or `2001:db8::1`"),
+        VariableType::Cidr => (is_cidr(text), "an address with its network such as `192.0.2.10/24`"),
+        VariableType::Port => (is_port(text), "a port such as `22/tcp`"),
+        VariableType::Crypt => {
+            let known = ["$6$", "$5$", "$y$", "$gy$", "$2b$"].iter().any(|prefix| text.starts_with(prefix));
+            (known && only("./$=,") && text.len() >= 20, "a crypt hash (`$y$…` or `$6$…`), never a password")
+        }
+        VariableType::Choice => {
+            let fits = choices.iter().any(|choice| choice == text);
+            let choices: Vec<_> = choices.iter().map(|choice| format!("`{choice}`")).collect();
+            return if fits { Ok(()) } else { Err(format!("must be one of {}", choices.join(", "))) };
+        }
+        _ => return Ok(()),
+    };
+    if fits { Ok(()) } else { Err(format!("must be {wanted}")) }
 }
 
 fn plain(text: &str) -> bool {

@@ -39,7 +39,8 @@ fn hide_value(value: &mut Value, variables: &[&Variable]) {
     match value {
         Value::Text(text) if is_crypt_hash(text) => *text = HASH.to_owned(),
         Value::Text(text) if variables.iter().any(|variable| variable.secret) => *text = SECRET.to_owned(),
-        Value::Text(_) | Value::Number(_) | Value::Switch(_) => {}
+        // A name shows nothing, and what is rendered has samples in its place.
+        Value::Text(_) | Value::Number(_) | Value::Switch(_) | Value::Secret(_) => {}
         Value::List(items) => items.iter_mut().for_each(|item| hide_value(item, variables)),
         Value::Map(items) => {
             for (name, item) in items {

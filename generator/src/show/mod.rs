@@ -235,6 +235,7 @@ fn shown_value(declared: &Variable, value: &Value) -> Json {
     match value {
         Value::Text(text) if is_crypt_hash(text) => "(crypt hash)".into(),
         Value::Text(_) if declared.secret => "(secret)".into(),
+        Value::Secret(name) => format!("(secret `{name}`)").into(),
         Value::Text(text) => text.clone().into(),
         Value::Number(number) => (*number).into(),
         Value::Switch(switch) => (*switch).into(),

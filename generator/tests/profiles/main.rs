@@ -12,5 +12,6 @@ mod inheritance;
 mod injection;
 mod language;
 mod refusals;
+mod secrets;
 mod show;
 mod usage;
