@@ -126,8 +126,9 @@ mod tests {
     fn the_file_is_that_of_openssh_byte_for_byte() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
-        let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "anna@pc", "-f"]).arg(&path);
-        assert!({ made }.status().unwrap().success());
+        let mut keygen = Command::new("ssh-keygen");
+        keygen.args(["-q", "-t", "ed25519", "-N", "", "-C", "anna@pc", "-f"]).arg(&path);
+        assert!(keygen.status().unwrap().success());
         let theirs = std::fs::read_to_string(&path).unwrap();
         let body: String = theirs.lines().filter(|line| !line.starts_with('-')).collect();
         let bytes = BASE64.decode(body.as_bytes()).unwrap();
