@@ -147,7 +147,7 @@ fn texts_of<'s>(settings: &'s Settings, texts: &mut BTreeSet<&'s str>) {
             Value::Text(text) => _ = texts.insert(text),
             Value::List(items) => items.iter().for_each(|item| collect(item, texts)),
             Value::Map(items) => items.values().for_each(|item| collect(item, texts)),
-            Value::Number(_) | Value::Switch(_) => {}
+            Value::Number(_) | Value::Switch(_) | Value::Secret(_) => {}
         }
     }
     settings.values().for_each(|setting| collect(&setting.value, texts));
