@@ -13,7 +13,7 @@ use std::io::Read;
 
 use compression::Compression;
 use cpio::Member;
-pub use hooks::{MissingHook, missing_hooks};
+pub use hooks::{LostLink, MissingHook, Unpacked};
 
 /// Everything that one initrd may unpack to.
 const UNPACKED: u64 = 4 << 30;

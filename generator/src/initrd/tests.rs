@@ -65,7 +65,8 @@ fn hook(path: &str, contains: Option<&str>) -> HookPoint {
 }
 
 fn missing(initrds: &[Vec<u8>], hooks: &[HookPoint]) -> Vec<String> {
-    let missing = missing_hooks(initrds, hooks).unwrap_or_else(|(place, error)| panic!("initrd {place} {error}"));
+    let unpacked = Unpacked::read(initrds).unwrap_or_else(|(place, error)| panic!("initrd {place} {error}"));
+    let missing = unpacked.missing_hooks(hooks);
     missing.into_iter().map(|missing| format!("{} {}", missing.hook.path, missing.found)).collect()
 }
 
@@ -157,13 +158,24 @@ fn a_later_archive_replaces_and_the_next_initrd_too() {
 #[test]
 fn what_is_no_initrd_is_refused_and_what_ends_early_is_said_with_the_hook_point() {
     for bytes in [&b"<html>not found</html>"[..], b"MZ\x90\0", b"\x1f\x8b nothing", b"070701 and no more"] {
-        assert!(missing_hooks(&[bytes.to_vec()], &[]).is_err(), "{bytes:?}");
+        assert!(Unpacked::read(&[bytes.to_vec()]).is_err(), "{bytes:?}");
     }
     let cut = [archive(&[("init", "x")]), b"\x5d\0\0 something of tomorrow".to_vec()].concat();
     let found = missing(&[cut], &[hook("init", Some("x")), hook("hook", None)]);
     let wanted = "hook is not in it (the initrd could be read only in part, at byte 512: neither an archive nor anything that a \
                   kernel unpacks begins here)";
     assert_eq!(found, [wanted]);
+}
+
+#[test]
+fn a_link_that_a_file_would_take_the_place_of_is_found() {
+    let initrd =
+        archive(&[("usr/lib/dracut/hooks", "-> ../../../var/lib/dracut/hooks"), ("var/lib/dracut/hooks/x", "x")]);
+    let initrds = [initrd];
+    let unpacked = Unpacked::read(&initrds).unwrap();
+    let paths = ["var/lib/dracut/hooks/own", "usr/lib/dracut/hooks/pre-pivot/own", "ks.cfg", "usr/lib/dracut/hooks"];
+    let lost: Vec<_> = unpacked.lost_links(paths).into_iter().map(|lost| (lost.path, lost.link)).collect();
+    assert_eq!(lost, [("usr/lib/dracut/hooks/pre-pivot/own", "usr/lib/dracut/hooks".to_owned())]);
 }
 
 #[test]
@@ -187,7 +199,7 @@ fn hostile_bytes_do_not_panic() {
             let cut = initrd[..at].to_vec();
             for bytes in [changed, cut] {
                 // The judgement is free; that there is one is not.
-                judged += usize::from(missing_hooks(&[bytes], &hooks).is_ok_and(|missing| missing.is_empty()));
+                judged += usize::from(Unpacked::read(&[bytes]).is_ok_and(|read| read.missing_hooks(&hooks).is_empty()));
             }
         }
     }

@@ -23,7 +23,7 @@ pub use openpgp::VENDORS;
 pub use wanted::{Wanted, Wishes, wishes};
 
 use crate::diagnose::{Problem, Problems};
-use crate::initrd::missing_hooks;
+use crate::initrd::Unpacked;
 use crate::repository::{Lock, Pinned, Repository, Vouched};
 use vouch::{Claim, Signer, TAMPERED, Voucher};
 use wanted::Chain;
@@ -273,22 +273,29 @@ fn look_into(chain: &Chain<'_>, files: &[(String, PathBuf)], problems: &mut Prob
     let urls: Vec<_> = files.iter().map(|(url, _)| format!("`{url}`")).collect();
     let urls = urls.join(" and ");
     let id = &definition.id;
-    match missing_hooks(&initrds, chain.hooks.iter().copied()) {
-        Ok(missing) => problems.extend(missing.into_iter().map(|missing| {
-            let path = &missing.hook.path;
-            let problem = Problem::at(
-                &missing.hook.origin,
-                format!("`{id}` relies on `{path}`, which {} ({urls})", missing.found),
-            );
-            problem.help(
-                "the distribution changed its installer: keep the initrd that is pinned, or change the definition",
-            )
-        })),
+    let unpacked = match Unpacked::read(&initrds) {
+        Ok(unpacked) => unpacked,
         Err((place, unreadable)) => {
             let url = files.get(place).map_or("", |(url, _)| url);
             let problem = Problem::at(&definition.origin, format!("`{url}` is not an initrd: {unreadable}"));
             problems.push(problem.help(format!("look at what is there; `{id}` relies on files in it")));
+            return;
         }
+    };
+    problems.extend(unpacked.missing_hooks(chain.hooks.iter().copied()).into_iter().map(|missing| {
+        let path = &missing.hook.path;
+        let message = format!("`{id}` relies on `{path}`, which {} ({urls})", missing.found);
+        Problem::at(&missing.hook.origin, message)
+            .help("the distribution changed its installer: keep the initrd that is pinned, or change the definition")
+    }));
+    for file in &chain.files {
+        let path = &file.path;
+        problems.extend(unpacked.lost_links([path.value.as_str()]).into_iter().map(|lost| {
+            let message = format!("`{}` is a link to `{}` in the initrd ({urls})", lost.link, lost.target);
+            Problem::at(&path.origin, message)
+                .label("a folder would take its place, and whatever is reached through it would be lost")
+                .help("write the path that the link leads to")
+        }));
     }
 }
 

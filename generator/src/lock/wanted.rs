@@ -7,7 +7,7 @@ use anode_bundle::name::Id;
 use crate::diagnose::{Origin, Problem, Problems};
 use crate::plan::wanted_packs;
 use crate::render::{Renderer, Vouching};
-use crate::repository::{HookPoint, InstallerDefinition, Located, Repository, is_address};
+use crate::repository::{FileTemplate, HookPoint, InstallerDefinition, Located, Repository, is_address};
 
 /// A file that some profile boots.
 pub struct Wanted<'r> {
@@ -27,6 +27,8 @@ pub struct Chain<'r> {
     pub definition: &'r InstallerDefinition,
     /// What has to be in them.
     pub hooks: Vec<&'r HookPoint>,
+    /// What the medium adds to them.
+    pub files: Vec<&'r FileTemplate>,
 }
 
 /// Everything that is to be pinned.
@@ -78,10 +80,11 @@ pub fn wishes(repository: &Repository) -> Result<Wishes<'_>, Problems> {
         let initrd: Vec<_> = addresses.initrd.into_iter().map(|initrd| initrd.value).collect();
         let version = &profile.version.value;
         let hooks: Vec<_> = definition.hook_points.iter().filter(|hook| hook.versions.cover(version)).collect();
+        let files = definition.files.iter().filter(|file| file.versions.cover(version)).collect();
         let known =
             |chain: &Chain<'_>| chain.definition.id == definition.id && chain.initrd == initrd && chain.hooks == hooks;
         if !hooks.is_empty() && !wishes.chains.iter().any(known) {
-            wishes.chains.push(Chain { initrd, definition, hooks });
+            wishes.chains.push(Chain { initrd, definition, hooks, files });
         }
     }
     if problems.has_errors() { Err(problems) } else { Ok(wishes) }
