@@ -343,4 +343,33 @@ mod tests {
                 .contains(r#""rules":[{"profile":"lab","effect":"hide","when":["cores 4"]}]"#)
         );
     }
+
+    fn json(title: &str) -> String {
+        let (site, locator, key) = (SiteId::from_bytes([7; 16]), Locator([4; 32]), "ab".repeat(32));
+        let offer = format!(
+            r#"{{"profile":"debian","title":"{title}","pack_id":"{key}","generation":3,"pack_key":"{key}","unattended":true}}"#
+        );
+        format!(
+            r#"{{"format":1,"site":"{site}","locator":"{locator}","status":"active","org":"o","org_title":"O","label":"pc-07","#
+        ) + r#""not_before":"2026-01-01T00:00:00Z","not_after":"2027-01-01T00:00:00Z","uses":5,"online":true,"#
+            + &format!(r#""machines":["{key}"],"offers":[{offer}],"answers":{{"hostname":"pc"}},"critical":[]}}"#)
+    }
+
+    fn read(json: &str) -> Result<Activation, Refusal> {
+        Activation::parse(json.as_bytes(), &SiteId::from_bytes([7; 16]), &Locator([4; 32]))
+    }
+
+    #[test]
+    fn every_term_of_a_code_is_written_as_it_is_read() {
+        let written = read(&json("Debian")).and_then(|activation| activation.encode());
+        assert_eq!(written.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()), Ok(json("Debian")));
+    }
+
+    #[test]
+    fn what_is_larger_than_a_sealed_activation_is_not_written() {
+        let room = ACTIVATION_LIMIT as usize - json("").len();
+        let written = |length: usize| read(&json(&"x".repeat(length))).and_then(|activation| activation.encode());
+        assert_eq!(written(room).map(|bytes| bytes.len()), Ok(65_536));
+        assert!(matches!(written(room + 1), Err(Refusal::UnsealFailed { .. })));
+    }
 }

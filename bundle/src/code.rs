@@ -406,6 +406,14 @@ mod tests {
     }
 
     #[test]
+    fn what_a_site_and_an_estimate_judge_are_the_symbols_and_not_the_text() {
+        assert_eq!(Code::parse("0123-4567-89AB-CDER").map(|code| code.symbol_count()), Ok(16));
+        assert_eq!(Code::generate(20, &mut || 7).map(|code| code.symbol_count()), Some(20));
+        let phrase = Phrase::parse("correct horse battery staple");
+        assert_eq!(phrase.map(|phrase| phrase.reveal().to_owned()).as_deref(), Ok("C0RRECTH0RSEBATTERYSTAP1E"));
+    }
+
+    #[test]
     fn phrases_need_24_symbols() {
         assert!(matches!(Secret::parse("correct horse battery staple"), Ok(Secret::Phrase(_))));
         assert!(matches!(Phrase::parse("correct horse"), Err(BadCode::PhraseLength { found: 12 })));

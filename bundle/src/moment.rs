@@ -155,6 +155,12 @@ mod tests {
     }
 
     #[test]
+    fn the_time_since_a_later_moment_is_none() {
+        let (early, late) = (Moment::from_seconds(3), Moment::from_seconds(10));
+        assert_eq!((late.since(early), early.since(late), early.since(early)), (7, 0, 0));
+    }
+
+    #[test]
     fn refuses_what_is_not_exactly_the_form() {
         for text in [
             "",
@@ -168,6 +174,8 @@ mod tests {
             "2026-13-01T00:00:00Z",
             "2026-00-01T00:00:00Z",
             "2026-01-00T00:00:00Z",
+            "2026-03-00T00:00:00Z",
+            "1970-00-01T00:00:00Z",
             "2026-04-31T00:00:00Z",
             "2026-01-01T24:00:00Z",
             "2026-01-01T23:60:00Z",

@@ -327,8 +327,20 @@ mod tests {
         let id = KeyId::from_le_bytes([0x21, 0x43, 0x65, 0x87, 0xA9, 0xCB, 0xED, 0x00]);
         assert_eq!(id.to_string(), "00EDCBA987654321");
         assert_eq!(KeyId::parse("00EDCBA987654321"), Ok(id));
+        assert_eq!(id.to_le_bytes(), [0x21, 0x43, 0x65, 0x87, 0xA9, 0xCB, 0xED, 0x00]);
         assert!(KeyId::parse("EDCBA987654321").is_err());
         assert!(KeyId::parse("00edcba987654321").is_err());
+    }
+
+    #[test]
+    fn files_of_the_tree_have_the_names_of_the_format() {
+        let key = KeyId(0x00ED_CBA9_8765_4321);
+        assert_eq!(tree::root(2), "root/2.json");
+        assert_eq!(tree::root_signature(2, key), "root/2.json.00EDCBA987654321.minisig");
+        assert_eq!(tree::release(3), "release/3.json");
+        assert_eq!(tree::release_signature(3), "release/3.json.minisig");
+        let hash = "ab".repeat(32);
+        assert_eq!(Sha256::parse(&hash).map(|hash| tree::object(&hash)), Ok(format!("objects/ab/{hash}")));
     }
 
     #[test]

@@ -238,6 +238,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_with_a_document_is_said_with_its_place() {
+        let problem = |text: &str| read::<Outer>(text.as_bytes()).err();
+        assert_eq!(problem(r#"{"one":-1}"#).as_deref(), Some("a negative number at line 1 column 9"));
+        let wanted = "invalid type: integer `7`, expected struct Inner at line 1 column 8";
+        assert_eq!(problem(r#"{"one":7}"#).as_deref(), Some(wanted));
+    }
+
+    #[test]
     fn takes_what_the_format_allows() {
         for good in [
             "{}",

@@ -322,7 +322,11 @@ mod tests {
             (PromptType::Language, vec!["de_DE.UTF-8", "C.UTF-8"], vec!["", "de DE", "de;DE"]),
             (PromptType::Keyboard, vec!["de", "us-intl"], vec!["", "DE", "d e"]),
             (PromptType::Choice, vec!["a b"], vec!["", "a", "b"]),
-            (PromptType::Number, vec!["2", "8", "05"], vec!["", "1", "9", "-3", "+3", "3.0", "99999999999999999999"]),
+            (
+                PromptType::Number,
+                vec!["2", "8", "05"],
+                vec!["", "1", "9", "-3", "+3", "3.0", "00000000000000005", "99999999999999999999"],
+            ),
             (PromptType::Text, vec!["Raum 12/3", "a@b"], vec!["", "a\tb", "$(x)", "`x`", "a\\b", "a#b", "a\"b"]),
         ] {
             for answer in good {

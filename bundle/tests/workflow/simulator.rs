@@ -86,6 +86,8 @@ pub struct Disk {
     pub files: Tree,
     /// How many more writes and removals succeed.
     pub writes_left: Option<usize>,
+    /// The one file that can not be written.
+    pub unwritable: Option<String>,
     /// Every path that was written or removed, in order.
     pub written: Vec<String>,
 }
@@ -113,7 +115,7 @@ impl Store for Disk {
     }
 
     fn write(&mut self, path: &str, bytes: &[u8]) -> Result<(), String> {
-        if !self.take_write() {
+        if self.unwritable.as_deref() == Some(path) || !self.take_write() {
             return Err(format!("`{path}`: no space left"));
         }
         self.written.push(path.to_owned());

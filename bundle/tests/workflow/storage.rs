@@ -87,6 +87,22 @@ fn a_crash_at_every_write_leaves_the_old_or_the_new_state() {
 }
 
 #[test]
+fn what_needs_a_root_that_could_not_be_kept_replaces_nothing_that_can_be_read_without_it() {
+    let mut publisher = Publisher::new();
+    let mut medium = Medium::new(&publisher, &["a"]);
+    medium.refresh(&mut Network::of(&[&publisher.tree])).unwrap();
+    let keys = publisher.root_keys.clone();
+    publisher.add_root(&keys, |_| ());
+    publisher.publish();
+    let mut network = Network::of(&[&publisher.tree]);
+    medium.state.as_mut().unwrap().unwritable = Some(tree::root(2));
+    assert_eq!(medium.refresh(&mut network).unwrap().release.version, 2);
+    network.cut("a");
+    let kept = medium.refresh(&mut network).unwrap();
+    assert_eq!((kept.release.version, kept.offline), (1, true));
+}
+
+#[test]
 fn a_crash_during_a_key_rotation_is_healed_by_the_next_run() {
     let mut publisher = Publisher::new();
     let mut before = Medium::new(&publisher, &["a"]);
