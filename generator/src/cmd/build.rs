@@ -20,6 +20,7 @@ use crate::plan::{Packs, needed_secrets, render_packs};
 use crate::repository::Repository;
 use crate::secrets::{self, Purpose};
 use crate::trusted::TrustedSite;
+use crate::validate::Subject;
 use crate::{repository, strict, trusted, validate};
 
 #[derive(Args)]
@@ -138,7 +139,7 @@ fn render(repository: &Repository, progress: &Bars, problems: &mut Problems) -> 
     match render_packs(repository, progress) {
         Ok((packs, found)) => {
             problems.append(found);
-            problems.append(validate::check_rendered(repository, packs.rendered.values()));
+            problems.append(validate::check_rendered(repository, packs.rendered.values().map(Subject::pack)));
             Some(packs)
         }
         Err(found) => {

@@ -24,9 +24,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anode_bundle::name::{Id, SafePath};
 use anode_bundle::pack::{Contents, File};
+use rayon::prelude::*;
 
 use crate::diagnose::{Problem, Problems, Source};
-use crate::repository::{Format, InstallerDefinition, Organisation, Profile, Repository, Setting};
+use crate::repository::{Case, Format, InstallerDefinition, Organisation, Profile, Repository, Setting};
 
 pub use addresses::{Addresses, Vouching};
 pub use markers::Nonce;
@@ -92,6 +93,25 @@ pub fn render(
     organisation: Option<&Organisation>,
 ) -> Result<Rendered, Problems> {
     Renderer::new(repository)?.render(profile, organisation)
+}
+
+/// Renders everything that the repository's own definitions are tried with.
+///
+/// # Errors
+/// Every problem of the definitions' templates. Warnings are for profiles: nobody is offered a case.
+pub fn render_cases(repository: &Repository) -> Result<Vec<(&Case, Rendered)>, Problems> {
+    let renderer = Renderer::new(repository)?;
+    let results: Vec<_> =
+        repository.cases.par_iter().map(|case| (case, renderer.render(&case.profile, None))).collect();
+    let mut problems = Problems::new();
+    let mut rendered = Vec::new();
+    for (case, result) in results {
+        match result {
+            Ok(done) => rendered.push((case, done)),
+            Err(found) => problems.append(found),
+        }
+    }
+    problems.unless_errors(rendered).map(|(rendered, _)| rendered)
 }
 
 /// Would the organisation's layer change what is rendered? If not, everybody's pack will do.

@@ -5,6 +5,7 @@
 
 mod ansible;
 mod boot;
+mod cases;
 mod check;
 mod checksums;
 mod fields;
@@ -27,6 +28,7 @@ use rayon::prelude::*;
 
 pub use ansible::AnsibleSettings;
 pub use boot::{BootTemplates, SecondStageCase};
+pub use cases::Case;
 pub use checksums::{Checksums, FILE, INLINE};
 pub use fields::Located;
 pub use installer::snippets as built_in_snippets;
@@ -71,6 +73,8 @@ pub struct Repository {
     pub organisations: Vec<Organisation>,
     /// The repository's own definitions, and the built-in ones that it does not shadow.
     pub installers: BTreeMap<Id, InstallerDefinition>,
+    /// What the repository's own definitions are tried with.
+    pub cases: Vec<Case>,
     /// By organisation and label.
     pub codes: Vec<CodeTerms>,
     /// The generations of packs' keys.
@@ -176,7 +180,7 @@ impl Repository {
     pub fn read_profile(&self, id: &Id, text: String) -> Result<(Profile, Problems), Problems> {
         let mut problems = Problems::new();
         let source = Arc::new(Source { path: format!("{id}/profile.toml"), text });
-        let draft = profile::read_profile(&source, id, None, Snippets::new(), &mut problems);
+        let draft = profile::read_profile(&source, id, None, Snippets::new(), &profile::REQUIRED, &mut problems);
         if let Some(draft) = draft.as_ref().filter(|draft| draft.is_abstract) {
             problems.push(Problem::at(&draft.origin, "is abstract").help("remove `abstract`"));
         }
@@ -213,6 +217,7 @@ pub fn load(root: &Path) -> Result<(Repository, Problems), Problems> {
     };
     let snippets = read_snippets(&tree, "snippets", &mut problems);
     let installers = read_installers(&tree, &mut problems);
+    let cases = cases::read(&tree, &installers, &mut problems);
     let (mut organisations, own) = read_organisations(&tree, &mut problems);
     let mut drafts = read_profiles(&tree, &mut problems);
     drafts.extend(own);
@@ -253,6 +258,7 @@ pub fn load(root: &Path) -> Result<(Repository, Problems), Problems> {
         bases,
         organisations,
         installers,
+        cases,
         codes,
         generations,
         lock,
@@ -352,7 +358,8 @@ fn read_profiles(tree: &Tree, problems: &mut Problems) -> Vec<ProfileDraft> {
         let mut problems = Problems::new();
         let snippets = read_snippets(tree, id.as_str(), &mut problems);
         let source = tree.toml(&format!("{id}/profile.toml"), &mut problems);
-        let profile = source.and_then(|source| profile::read_profile(&source, &id, None, snippets, &mut problems));
+        let profile = source
+            .and_then(|source| profile::read_profile(&source, &id, None, snippets, &profile::REQUIRED, &mut problems));
         (profile, problems)
     };
     let ids = tree.profiles(problems);
@@ -383,7 +390,14 @@ fn read_organisations(tree: &Tree, problems: &mut Problems) -> (Vec<Organisation
             };
             if let Some(profile_id) = check_id(&inner, name, "a profile", problems) {
                 let snippets = read_snippets(tree, &inner, problems);
-                own.extend(profile::read_profile(&source, &profile_id, Some(&id), snippets, problems));
+                own.extend(profile::read_profile(
+                    &source,
+                    &profile_id,
+                    Some(&id),
+                    snippets,
+                    &profile::REQUIRED,
+                    problems,
+                ));
             }
         }
     }

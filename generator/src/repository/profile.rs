@@ -132,22 +132,27 @@ pub fn read_organisation(
     .flatten()
 }
 
-/// Reads `profile.toml`.
+/// Reads `profile.toml`; `required` are the keys that it must have if it extends nothing.
 pub fn read_profile(
     source: &Arc<Source>,
     id: &Id,
     organisation: Option<&Id>,
     snippets: Snippets,
+    required: &[(&str, &str)],
     problems: &mut Problems,
 ) -> Option<ProfileDraft> {
     read_toml(source, problems, |top| {
-        let title = top.required_title("title", 72, "title = \"Debian server\"");
+        // A trial of a definition is offered to nobody, so it needs no title.
+        let title = match required {
+            [] => Some(top.title("title", 72).unwrap_or_else(|| id.to_string())),
+            _ => top.required_title("title", 72, "title = \"Debian server\""),
+        };
         let description = top.title("description", 240);
         let stated = top.has("extends");
         let extends = top.name("extends", Id::new);
         let is_abstract = top.switch("abstract").unwrap_or(false);
         if !stated && !is_abstract {
-            for (key, example) in REQUIRED {
+            for (key, example) in required {
                 if !top.has(key) {
                     top.missing(key, example);
                 }

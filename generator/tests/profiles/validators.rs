@@ -1,0 +1,158 @@
+//! Validators and test cases: who is asked, who is missing, and what is said at which line.
+
+use std::fs;
+use std::process::Command;
+
+use crate::fixture::{Fixture, lines};
+use anode::render::{render, render_cases};
+use anode::validate::{Asked, Judgement, Kind, Subject, validate};
+
+const MANIFEST: &str = "installers/language/manifest.toml";
+
+/// The definition `language` with a validator more.
+fn with(validator: &str) -> Fixture {
+    let fixture = Fixture::with("language");
+    let manifest = fs::read_to_string(fixture.path().join(MANIFEST)).unwrap();
+    fixture.write(MANIFEST, &format!("{manifest}\n[[validators]]\n{validator}\n"));
+    fixture
+}
+
+fn judge(fixture: &Fixture) -> Judgement {
+    let repository = fixture.load();
+    let profile = repository.profiles.iter().find(|profile| profile.id.as_str() == "probe").unwrap();
+    let rendered = render(&repository, profile, None).ok().unwrap();
+    validate(&repository, [Subject::pack(&rendered)])
+}
+
+#[test]
+fn a_program_that_is_missing_is_one_warning_and_is_listed() {
+    let judged = judge(&with("format = \"shell\"\ncommand = [\"no-such-parser\", \"{file}\"]\npackage = \"parsers\""));
+    assert_eq!(lines(&judged.problems), [format!("{MANIFEST}: `no-such-parser` was not run (install `parsers`)")]);
+    assert!(!judged.problems.has_errors());
+    let not_run = Some("install `parsers`".to_owned());
+    // Two scripts and what finishes.
+    assert_eq!(judged.validators, [Asked { name: "no-such-parser".into(), kind: Kind::Program, files: 3, not_run }]);
+}
+
+#[test]
+fn a_validator_reads_the_files_of_its_path_and_versions_only() {
+    let shell = "format = \"shell\"\ncommand = [\"sh\", \"-n\", \"{file}\"]\npackage = \"dash\"\n";
+    let asked = |more: &str| judge(&with(&format!("{shell}{more}"))).validators;
+    let sh = |files| Asked { name: "sh".into(), kind: Kind::Program, files, not_run: None };
+    assert_eq!(asked("path = \"anode/finish\""), [sh(1)]);
+    assert_eq!(asked("versions = [\"2\"]"), [sh(3)]);
+    assert_eq!(asked("versions = [\"1\"]"), []);
+}
+
+// One process, one environment: all that needs `ANODE_SCHEMAS` is in one test, in a process of its own.
+#[test]
+fn schemas_judge_with_line_and_pointer_and_are_listed_where_they_are_absent() {
+    if std::env::var_os("ANODE_SCHEMAS").is_none_or(|folders| !folders.to_string_lossy().contains("anode-test-schemas"))
+    {
+        let folder = tempfile::Builder::new().prefix("anode-test-schemas").tempdir().unwrap();
+        let main = serde_json::json!({
+            "$id": "https://schemas.example.org/made/all.schema.json",
+            "type": "object",
+            "properties": { "desktop": { "$ref": "desktop.schema.json" }, "users": { "maxItems": 1 } },
+        });
+        fs::create_dir(folder.path().join("made")).unwrap();
+        fs::write(folder.path().join("made/all.schema.json"), main.to_string()).unwrap();
+        fs::write(folder.path().join("made/desktop.schema.json"), "{ \"enum\": [\"none\"] }").unwrap();
+        fs::write(folder.path().join("made/broken.schema.json"), "{ \"$ref\": \"nowhere.schema.json\" }").unwrap();
+        let test = "validators::schemas_judge_with_line_and_pointer_and_are_listed_where_they_are_absent";
+        let mut this = Command::new(std::env::current_exe().unwrap());
+        let output = this.args(["--exact", test]).env("ANODE_SCHEMAS", folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        return;
+    }
+    let found = |schema: &str| judge(&with(&format!("format = \"json\"\nschema = \"{schema}\"")));
+    let judged = found("made/all.schema.json");
+    let said = lines(&judged.problems);
+    assert_eq!(
+        said,
+        [
+            "probe: all.json (rendered):2:1: the schema `made/all.schema.json` does not accept it".to_owned(),
+            "probe: all.json (rendered):3:1: the schema `made/all.schema.json` does not accept it".to_owned(),
+        ]
+    );
+    let shown = judged.problems.render(anode::diagnose::Colour::Never);
+    assert!(shown.contains("at `/desktop`: \"kde\" is not one of"), "{shown}");
+    assert_eq!(judged.validators[0].not_run, None);
+    let broken = lines(&found("made/broken.schema.json").problems).join("\n");
+    assert!(broken.contains("the schema `made/broken.schema.json` is not a schema that can be used"), "{broken}");
+    let absent = found("other/all.schema.json");
+    assert_eq!(
+        lines(&absent.problems),
+        [format!(
+            "{MANIFEST}: the schema `other/all.schema.json` was not run (put the schema below a folder that `ANODE_SCHEMAS` names)"
+        )]
+    );
+    assert!(!absent.problems.has_errors() && absent.validators[0].not_run.is_some());
+}
+
+#[test]
+fn yaml_that_is_none_or_says_a_thing_twice_is_found_with_its_line() {
+    let fixture = Fixture::with("language");
+    fixture.replace(MANIFEST, "format = \"json\"", "format = \"yaml\"");
+    for (text, wanted) in [
+        ("a: [1\nb: 2\n", "probe: all.json (rendered):2:"),
+        ("a: 1\nb: 2\na: 3\n", "probe: all.json (rendered):3:1: is not YAML: duplicated key in mapping"),
+    ] {
+        fixture.write("installers/language/all.json", &format!("{text}# {{{{ prompt.hostname }}}}\n"));
+        let found = lines(&judge(&fixture).problems);
+        assert!(found.iter().any(|line| line.starts_with(wanted)), "{found:?}");
+    }
+}
+
+#[test]
+fn a_case_is_rendered_for_each_version_of_its_definition() {
+    let fixture = Fixture::with("language");
+    let tests = "installers/language/tests";
+    fixture.write(&format!("{tests}/all.toml"), "title = \"All\"\n[variables]\npost_scripts = [\"own\"]\n");
+    fixture.write(&format!("{tests}/all/own"), "#!/bin/sh\necho {{ version }}\n");
+    fixture.write(&format!("{tests}/second.toml"), "title = \"Second\"\nversion = \"2\"\n");
+    let repository = fixture.load();
+    let rendered = render_cases(&repository).ok().unwrap();
+    let language = rendered.iter().filter(|(case, _)| case.installer.as_str() == "language");
+    let names: Vec<_> = language.map(|(case, _)| (case.name.as_str(), case.profile.version.value.as_str())).collect();
+    assert_eq!(names, [("all", "1"), ("all", "2"), ("second", "2")]);
+    let scripts: Vec<_> = rendered
+        .iter()
+        .filter(|(case, _)| case.name.as_str() == "all")
+        .map(|(_, done)| String::from_utf8(done.contents.files().next().unwrap().1.to_vec()).unwrap())
+        .collect();
+    assert_eq!(scripts, ["#!/bin/sh\necho 1\n", "#!/bin/sh\necho 2\n"]);
+}
+
+#[test]
+fn what_is_wrong_with_a_case_is_said_once_and_at_its_place() {
+    let fixture = Fixture::with("language");
+    let tests = "installers/language/tests";
+    fixture.write(&format!("{tests}/a.toml"), "title = \"A\"\n[variables]\nnetwrok = \"dhcp\"\n");
+    fixture.write(&format!("{tests}/b.toml"), "title = \"B\"\ninstaller = \"language\"\n");
+    fixture.write(&format!("{tests}/c.toml"), "title = \"C\"\nversion = \"3\"\n");
+    fixture.write(&format!("{tests}/d.toml"), "title = \"D\"\nextends = \"probe\"\n");
+    fixture.write(&format!("{tests}/e/script"), "x");
+    fixture.write(&format!("{tests}/notes.txt"), "x");
+    assert_eq!(
+        fixture.problems(),
+        [
+            format!(
+                "{tests}/a.toml:3:11: the installer `language` has no variable `netwrok` (did you mean `network`?)"
+            ),
+            format!(
+                "{tests}/b.toml:2:13: a test case has no `installer` of its own (remove the line: it is tried with the definition that it lies beside)"
+            ),
+            format!("{tests}/c.toml:2:11: the installer `language` has no version `3` (it has 1, 2)"),
+            format!(
+                "{tests}/d.toml:2:11: a test case extends nothing (write out what it needs: a definition is tried without any profile)"
+            ),
+            format!(
+                "{tests}/e/script: there is no test case `e` that could use it (add `{tests}/e.toml`, or remove the folder)"
+            ),
+            format!(
+                "{tests}/notes.txt: is not a test case (a test case is `<case>.toml`, its snippets lie in `<case>/`)"
+            ),
+        ]
+    );
+}
