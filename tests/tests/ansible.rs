@@ -1,9 +1,10 @@
 //! What configures a machine after its first boot, run with the real git and the real ansible: the script and the units of the packs.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anode_tests::{Output, Program, Site, read_json, source};
+use anode_tests::{Output, Program, Site, files, read_json, source};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -288,4 +289,84 @@ fn two_runs_are_never_at_it_together_and_a_machine_without_a_repository_is_done(
     let program = Program::new("sh").args(["-c", &script]);
     let held = program.env("ANODE_ETC", machine.path("etc")).env("ANODE_STATE", machine.path("state")).run();
     assert_eq!(held.exit, Some(75), "{held}");
+}
+
+/// A program in the place of `ssh` that writes down how it was called and runs the command here.
+fn stand_in_for_ssh(machine: &Machine) -> PathBuf {
+    let folder = machine.path("bin");
+    fs::create_dir(&folder).expect("a folder");
+    let notes = machine.path("ssh-notes");
+    let script = format!(
+        "#!/bin/sh\nfor word; do case $last in -i) cat \"$word\" >>'{0}' ;; esac; last=$word; echo \"$word\" >>'{0}'; \
+         case $word in UserKnownHostsFile=*) cat \"${{word#*=}}\" >>'{0}' ;; esac; done\nexec sh -c \"$last\"\n",
+        notes.display()
+    );
+    let ssh = folder.join("ssh");
+    fs::write(&ssh, script).expect("writing");
+    fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).expect("chmod");
+    folder
+}
+
+#[test]
+fn deploy_key_and_vault_password_are_used_and_do_not_stay() {
+    let machine = Machine::with_playbook();
+    let site = Site::new();
+    let _ = site.anode(&["ssh-key", "new", "deploy"]).run().ok();
+    let key = fs::read_to_string(site.keys().join("deploy.ssh")).expect("the key");
+    let vault = machine.path("vault-password");
+    fs::write(&vault, "it's a vault password\n").expect("writing");
+    let encrypt = Program::new("ansible-vault").args(["encrypt", "--output", "-", "--vault-password-file"]).arg(&vault);
+    let encrypted = encrypt.env("HOME", machine.path("home")).input("line: from the vault\n").run().ok().stdout;
+    let play = format!(
+        "- hosts: web\n  gather_facts: false\n  vars_files: [secret.yml]\n  tasks:\n    - lineinfile: \
+         line='{{{{ line }}}}' path='{}' create=true\n",
+        machine.path("played").display()
+    );
+    machine.commit(&[("site.yml", &play), ("secret.yml", &encrypted)]);
+    let ansible = format!(
+        "\n[ansible]\nrepository = \"ssh://git@git.example.org{}\"\ngroups = [\"web\"]\n\
+         known_hosts = [\"git.example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA\"]\n\
+         deploy_key = {{ secret = \"deploy-key\" }}\nvault = {{ secret = \"vault\" }}\n\
+         [secrets.deploy-key]\nfile = \"{}\"\n[secrets.vault]\nfile = \"{}\"\n",
+        machine.path("repository").display(),
+        site.keys().join("deploy.ssh").display(),
+        vault.display()
+    );
+    let path = site.repository().join("anode.toml");
+    fs::write(&path, fs::read_to_string(&path).expect("anode.toml") + &ansible).expect("writing");
+    let profile = site.repository().join("debian-server/profile.toml");
+    let text = fs::read_to_string(&profile).expect("the profile");
+    let (text, _) = text.split_once("[ansible]").expect("the example uses ansible");
+    fs::write(&profile, text).expect("writing");
+    let code = site.code(&[Site::SERVER], &[]);
+    site.release();
+    let fetched = site.fetch(&code.text).answers(Site::SERVER_ANSWERS).run();
+    let conf = fetched.files.join("anode/ansible.conf");
+    assert_eq!(fs::metadata(&conf).expect("the configuration").permissions().mode() & 0o777, 0o600);
+    fs::copy(conf, machine.path("etc/ansible.conf")).expect("copying");
+    let selection = fs::read_to_string(fetched.files.join("provisioning-selection.json")).expect("the record");
+    assert!(!selection.contains("vault") && !selection.contains("OPENSSH"), "{selection}");
+
+    let path = format!("{}:{}", stand_in_for_ssh(&machine).display(), std::env::var("PATH").unwrap_or_default());
+    let run = Program::new("sh")
+        .arg(source().join("profiles/installers/shared/firstboot"))
+        .env("PATH", path)
+        .env("ANODE_ETC", machine.path("etc"))
+        .env("ANODE_STATE", machine.path("state"))
+        .env("HOME", machine.path("home"))
+        .env("TMPDIR", machine.path("home"))
+        .run()
+        .ok();
+    assert_eq!(machine.played(), "from the vault\n", "{run}");
+    let notes = fs::read_to_string(machine.path("ssh-notes")).expect("ssh was called");
+    assert!(notes.contains(key.trim_end()), "ssh got the key as it was made");
+    for word in
+        ["StrictHostKeyChecking=yes", "IdentitiesOnly=yes", "git.example.org ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA"]
+    {
+        assert!(notes.contains(word), "{word}: {notes}");
+    }
+    for (name, bytes) in files(&machine.path("state")).into_iter().chain(files(&machine.path("home"))) {
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains("OPENSSH PRIVATE") && !text.contains("it's a vault"), "`{name}` holds a secret");
+    }
 }

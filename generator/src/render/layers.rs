@@ -102,8 +102,8 @@ impl<'r> Layers<'r> {
         let list = |list: &Option<Vec<Located<String>>>| {
             list.iter().flatten().map(|item| text(&item.value)).collect::<Vec<_>>().into()
         };
-        let secret = |name: &Option<Located<String>>, kind| {
-            name.as_ref().map_or_else(tera::Value::none, |name| self.secret(SecretUse::of(&name.value, kind)))
+        let secret = |name: Option<&Located<String>>, kind| {
+            name.map_or_else(tera::Value::none, |name| self.secret(SecretUse::of(&name.value, kind)))
         };
         table([
             ("repository", text(&public.repository)),
@@ -114,8 +114,8 @@ impl<'r> Layers<'r> {
             ("requirements", optional(&public.requirements)),
             ("known_hosts", list(&settings.known_hosts)),
             ("signers", list(&settings.signers)),
-            ("vault", secret(&settings.vault, VariableType::Line)),
-            ("deploy_key", secret(&settings.deploy_key, VariableType::Text)),
+            ("vault", secret(settings.vault.as_ref(), VariableType::Line)),
+            ("deploy_key", secret(settings.key_of_repository(), VariableType::Text)),
             ("schedule", optional(&public.schedule)),
             ("jitter", text(settings.spread())),
             ("only_if_changed", public.only_if_changed.into()),

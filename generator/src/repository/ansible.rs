@@ -93,6 +93,12 @@ impl AnsibleSettings {
         })
     }
 
+    /// The secret with which the repository is fetched, where it is one that needs it.
+    #[must_use]
+    pub fn key_of_repository(&self) -> Option<&Located<String>> {
+        self.deploy_key.as_ref().filter(|_| self.repository.as_ref().is_some_and(is_ssh))
+    }
+
     /// How far machines spread the runs of a schedule.
     #[must_use]
     pub fn spread(&self) -> &str {
@@ -102,11 +108,11 @@ impl AnsibleSettings {
     /// The secrets that these words over the site's hand to a machine.
     pub fn secret_uses<'s>(&'s self, site: &'s AnsibleSettings) -> Vec<(&'s Origin, &'s str, SecretUse<'s>)> {
         let enabled = self.enabled.or(site.enabled) != Some(false);
-        if !enabled || self.repository.as_ref().or(site.repository.as_ref()).is_none() {
+        let Some(repository) = self.repository.as_ref().or(site.repository.as_ref()).filter(|_| enabled) else {
             return Vec::new();
-        }
+        };
         let vault = self.vault.as_ref().or(site.vault.as_ref());
-        let deploy_key = self.deploy_key.as_ref().or(site.deploy_key.as_ref());
+        let deploy_key = self.deploy_key.as_ref().or(site.deploy_key.as_ref()).filter(|_| is_ssh(repository));
         let words = [("vault", vault, VariableType::Line), ("deploy_key", deploy_key, VariableType::Text)];
         let used = words
             .into_iter()
@@ -117,17 +123,22 @@ impl AnsibleSettings {
     /// Refuses words that do not go together; of a profile over the site's.
     pub fn check(&self, problems: &mut Problems) {
         let Some(repository) = self.repository.as_ref().filter(|_| self.enabled != Some(false)) else { return };
-        if let Some(key) = self.deploy_key.as_ref().filter(|_| !repository.value.starts_with("ssh://")) {
+        // A site's key is for those of its profiles that fetch over SSH.
+        let beside = |key: &&Located<String>| key.origin.source.path == repository.origin.source.path;
+        if let Some(key) = self.deploy_key.as_ref().filter(beside).filter(|_| !is_ssh(repository)) {
             let problem = Problem::at(&key.origin, "a `deploy_key` is for a repository over SSH");
             problems
                 .push(problem.help("write the repository as `ssh://git@git.example.org/site.git`, or remove the key"));
         }
-        let over_ssh = repository.value.starts_with("ssh://");
-        if over_ssh && values(self.known_hosts.as_ref()).is_empty() {
+        if is_ssh(repository) && values(self.known_hosts.as_ref()).is_empty() {
             let problem = Problem::at(&repository.origin, "`known_hosts` is missing for a repository over SSH");
             problems.push(problem.help("add `known_hosts = [\"git.example.org ssh-ed25519 …\"]`; `ssh-keyscan` prints them, compare them before"));
         }
     }
+}
+
+fn is_ssh(repository: &Located<String>) -> bool {
+    repository.value.starts_with("ssh://")
 }
 
 /// The values of a list, without their places.
