@@ -1,12 +1,12 @@
 //! Compiling a repository into a tree: load → render → validate → plan → sign → write.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anode_bundle::client::{FetchError, Request, Transport};
 use anode_bundle::document::{Document, RELEASE_LIMIT, Release, ReleaseRef, TIMESTAMP_LIMIT, Timestamp};
-use anode_bundle::name::tree;
+use anode_bundle::name::{Sha256, tree};
 use anode_bundle::seal::SealRoot;
 use anode_bundle::signature;
 use anode_bundle::trust::Trust;
@@ -43,6 +43,8 @@ pub struct Source<'a> {
     pub packs: &'a Packs,
     /// When.
     pub at: Moment,
+    /// Files that the tree holds among its objects though no release names them: kernels, initrds and images that packs name.
+    pub mirrored: &'a BTreeMap<Sha256, PathBuf>,
     /// Who is told.
     pub progress: &'a dyn Progress,
 }
@@ -341,6 +343,9 @@ pub(crate) fn write_content(
     trees: &[Previous],
 ) -> Result<usize> {
     let new_objects = write_objects(staging, &draft.plan, trees, source.progress)?;
+    for (hash, file) in source.mirrored {
+        staging.adopt(file, hash)?;
+    }
     for (path, bytes) in &source.site.chain.files {
         staging.write(path, bytes)?;
     }

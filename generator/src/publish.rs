@@ -5,7 +5,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use anyhow::{Context as _, Result, ensure};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::documents::Signed;
-use crate::tree::{LINEAGE, lock, remove_folder, sync_folder};
+use crate::tree::{LINEAGE, hash_file, lock, remove_folder, sync_folder};
 
 /// How many trees stay: the current one, and older ones for readers that are in the middle of something.
 const KEPT_TREES: usize = 3;
@@ -163,17 +163,18 @@ impl Target {
             if entry.file_type().is_dir() {
                 make_folder(&to)?;
             } else {
-                let bytes = fs::read(entry.path()).with_context(|| format!("reading `{}`", entry.path().display()))?;
                 // The bytes and not only the length: publishing again is what repairs a disk that forgot some.
-                if fs::read(&to).is_ok_and(|there| there == bytes) {
+                if hash_file(&to).is_ok_and(|there| to.ends_with(there.to_string())) {
                     continue;
                 }
+                let mut object =
+                    File::open(entry.path()).with_context(|| format!("reading `{}`", entry.path().display()))?;
                 let parent = to.parent().context("an object without a folder")?;
                 let mut file = tempfile::Builder::new()
                     .prefix(".new-")
                     .tempfile_in(parent)
                     .with_context(|| format!("writing below `{}`", parent.display()))?;
-                file.write_all(&bytes).with_context(|| format!("writing `{}`", to.display()))?;
+                io::copy(&mut object, &mut file).with_context(|| format!("writing `{}`", to.display()))?;
                 file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
                 file.persist(&to).with_context(|| format!("writing `{}`", to.display()))?;
                 added += 1;
@@ -212,9 +213,9 @@ fn check_objects(folder: &Path) -> Result<()> {
     for entry in WalkDir::new(folder).min_depth(2).max_depth(2).sort_by_file_name() {
         let entry = entry.with_context(|| format!("reading `{}`", folder.display()))?;
         check_plain(&entry)?;
-        let bytes = fs::read(entry.path()).with_context(|| format!("reading `{}`", entry.path().display()))?;
+        let found = hash_file(entry.path()).with_context(|| format!("reading `{}`", entry.path().display()))?;
         ensure!(
-            entry.file_name().to_str() == Some(Sha256::of(&bytes).to_string().as_str()),
+            entry.file_name().to_str() == Some(found.to_string().as_str()),
             "`{}` does not hold the bytes that its name stands for: remove it, build again, and publish",
             entry.path().display()
         );

@@ -10,10 +10,13 @@ mod search;
 mod secrets;
 mod streams;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 
+use anode_bundle::name::Sha256;
+use anode_bundle::name::tree::object;
 use anyhow::{Context as _, Result};
 use rayon::prelude::*;
 use walkdir::WalkDir;
@@ -114,8 +117,19 @@ impl Scan {
     /// # Errors
     /// If something can not be read: what was not looked at is not clean.
     pub fn of(path: &Path, search: &Search) -> Result<Scan> {
+        Scan::of_tree(path, search, &BTreeSet::new())
+    }
+
+    /// As [`Scan::of`], and passes over the bytes of `foreign` objects: what distributions publish can not hold our secrets, and is large. Whoever publishes
+    /// them compares their hashes.
+    ///
+    /// # Errors
+    /// As [`Scan::of`].
+    pub fn of_tree(path: &Path, search: &Search, foreign: &BTreeSet<Sha256>) -> Result<Scan> {
+        let foreign: BTreeSet<_> = foreign.iter().map(|hash| path.join(object(hash))).collect();
         let mut entries = Vec::new();
-        for entry in WalkDir::new(path).follow_root_links(true).sort_by_file_name() {
+        let all = WalkDir::new(path).follow_root_links(true).sort_by_file_name().into_iter();
+        for entry in all.filter_entry(|entry| !foreign.contains(entry.path())) {
             entries.push(entry.with_context(|| format!("looking through `{}`", path.display()))?);
         }
         let base = if path.is_dir() { path } else { path.parent().unwrap_or(path) };

@@ -1,14 +1,17 @@
 //! `anode build`: load → render → validate → plan → sign → write.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anode_bundle::Moment;
-use anode_bundle::name::SiteId;
-use anyhow::{Context as _, Result};
+use anode_bundle::name::{Sha256, SiteId};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
+use super::lock::Files;
+use super::mirror::{Mirroring, gather};
 use super::progress::Bars;
 use super::reach::{DEFAULT_PROPOSAL, DEFAULT_TREE, https, is_address, tree_folder};
 use super::{Place, colour, print, say, shown};
@@ -39,6 +42,11 @@ pub(super) struct Options {
     /// Trust these certificate authorities only, for the address of `--previous` (PEM)
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// Put the pinned kernels, initrds and images into the tree, and have media ask there first; `mirror = true` in `[site]` does so always
+    #[arg(long)]
+    mirror: bool,
+    #[command(flatten)]
+    files: Files,
     /// The build's time, such as 2026-11-21T09:00:00Z [default: SOURCE_DATE_EPOCH, else now]
     #[arg(long, value_name = "TIME", value_parser = clock::parse_moment)]
     at: Option<Moment>,
@@ -52,11 +60,12 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let folder = &options.place.repository;
     let at = clock::build_time(options.at)?;
     let out = options.out.clone().unwrap_or_else(|| folder.join(DEFAULT_TREE));
+    let mirror = if options.mirror { Mirroring::Always } else { Mirroring::AsTheSiteSays };
     let (built, warnings) = compile(
         folder,
         |site| options.place.ring(site),
         &out,
-        at,
+        &Conditions { at, mirror, files: &options.files },
         |site| match &options.previous {
             Some(previous) => previous_tree(previous, options.ca.as_deref(), site),
             None => Ok(None),
@@ -82,6 +91,7 @@ pub(super) struct Prepared {
     pub repository: Repository,
     pub site: TrustedSite,
     packs: Packs,
+    mirrored: BTreeMap<Sha256, PathBuf>,
     progress: Bars,
     /// What somebody should look at, and what does not stop a build.
     pub warnings: Problems,
@@ -95,7 +105,25 @@ impl Prepared {
         ring: impl FnOnce(&SiteId) -> Result<KeyRing>,
         purpose: Purpose,
     ) -> Result<(Prepared, KeyRing)> {
+        Prepared::load_with(folder, at, Mirroring::AsTheSiteSays, ring, purpose)
+    }
+
+    fn load_with(
+        folder: &Path,
+        at: Moment,
+        mirror: Mirroring,
+        ring: impl FnOnce(&SiteId) -> Result<KeyRing>,
+        purpose: Purpose,
+    ) -> Result<(Prepared, KeyRing)> {
         let (mut repository, mut warnings) = repository::load(folder).map_err(Faulty)?;
+        if mirror == Mirroring::Always {
+            let urls = &repository.site.urls;
+            ensure!(
+                !urls.is_empty(),
+                "`--mirror` needs an address of the site: add `urls` to `[site]` in `anode.toml`"
+            );
+            repository.lock.mirror_at(urls);
+        }
         let site = TrustedSite::with_config(folder, repository.site.clone())?;
         let ring = ring(site.id())?;
         let progress = Bars::new();
@@ -122,15 +150,16 @@ impl Prepared {
         }
         match packs.filter(|_| !warnings.has_errors()) {
             Some(packs) => {
-                Ok((Prepared { folder: folder.to_owned(), repository, site, packs, progress, warnings }, ring))
+                let (folder, mirrored) = (folder.to_owned(), BTreeMap::new());
+                Ok((Prepared { folder, repository, site, packs, mirrored, progress, warnings }, ring))
             }
             None => Err(Faulty(warnings).into()),
         }
     }
 
     pub fn source(&mut self, at: Moment) -> Source<'_> {
-        let Prepared { folder, repository, site, packs, progress, .. } = self;
-        Source { folder, repository, site, packs, at, progress }
+        let Prepared { folder, repository, site, packs, mirrored, progress, .. } = self;
+        Source { folder, repository, site, packs, at, mirrored, progress }
     }
 }
 
@@ -149,16 +178,33 @@ fn render(repository: &Repository, progress: &Bars, problems: &mut Problems) -> 
     }
 }
 
+/// When and how a repository is built.
+pub(super) struct Conditions<'a> {
+    at: Moment,
+    mirror: Mirroring,
+    files: &'a Files,
+}
+
+impl Conditions<'static> {
+    /// As the site says, with the usual cache.
+    pub fn at(at: Moment) -> Conditions<'static> {
+        static USUAL: Files = Files::usual();
+        Conditions { at, mirror: Mirroring::AsTheSiteSays, files: &USUAL }
+    }
+}
+
 /// Builds a repository. What somebody should look at, and what does not stop the build, is handed back.
 pub(super) fn compile(
     folder: &Path,
     ring: impl FnOnce(&SiteId) -> Result<KeyRing>,
     out: &Path,
-    at: Moment,
+    conditions: &Conditions<'_>,
     previous: impl FnOnce(&mut TrustedSite) -> Result<Option<Previous>>,
 ) -> Result<(Built, Problems)> {
-    let (mut prepared, ring) = Prepared::load(folder, at, ring, Purpose::Build)?;
+    let Conditions { at, mirror, files } = *conditions;
+    let (mut prepared, ring) = Prepared::load_with(folder, at, mirror, ring, Purpose::Build)?;
     let previous = previous(&mut prepared.site)?.into_iter().collect();
+    prepared.mirrored = gather(&prepared.repository, out, files)?;
     let built = build(Order { source: prepared.source(at), ring: &ring, out, previous })?;
     Ok((built, prepared.warnings))
 }
@@ -166,6 +212,10 @@ pub(super) fn compile(
 /// `anode build --propose`: everything but what has to be signed.
 fn propose(options: &Options) -> Result<ExitCode> {
     let folder = &options.place.repository;
+    ensure!(
+        !options.mirror,
+        "a maintainer rebuilds a proposal from the repository alone: set `mirror = true` in `[site]` of `anode.toml`, and leave out `--mirror`"
+    );
     let commit = strict::head(folder)?;
     let at = clock::build_time(options.at)?;
     let (mut prepared, ring) = Prepared::load(folder, at, |site| options.place.ring(site), Purpose::Build)?;
@@ -174,6 +224,7 @@ fn propose(options: &Options) -> Result<ExitCode> {
         Some(previous) => previous_tree(previous, options.ca.as_deref(), &mut prepared.site)?,
         None => None,
     };
+    prepared.mirrored = gather(&prepared.repository, &out, &options.files)?;
     let order = Order { source: prepared.source(at), ring: &ring, out: &out, previous: previous.into_iter().collect() };
     let (proposal, draft) = strict::propose(order, commit)?;
     if !prepared.warnings.is_empty() {

@@ -17,7 +17,7 @@ use clap::Args;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::build::compile;
+use super::build::{Conditions, compile};
 use super::{print, size};
 use crate::codes::{Origin, Wanted, make, write_terms};
 use crate::diagnose::Faulty;
@@ -97,7 +97,13 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         codes.len()
     ))?;
 
-    let (built, _) = compile(&workshop, |id| KeyRing::open(Some(&keys), id), &site_folder, clock::now(), |_| Ok(None))?;
+    let (built, _) = compile(
+        &workshop,
+        |id| KeyRing::open(Some(&keys), id),
+        &site_folder,
+        &Conditions::at(clock::now()),
+        |_| Ok(None),
+    )?;
     let (files, bytes) = measure(&site_folder)?;
     story.tell(&format!(
         "compiled, sealed and signed release {}: {} activations, {} packs, {files} files, {}",

@@ -42,17 +42,22 @@ pub(super) struct Files {
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Trust these certificate authorities only, for https (PEM)
-    #[arg(long = "mirror-ca", value_name = "FILE")]
-    ca: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    mirror_ca: Option<PathBuf>,
 }
 
 impl Files {
+    /// The usual cache, the public authorities.
+    pub const fn usual() -> Files {
+        Files { cache: None, mirror_ca: None }
+    }
+
     pub fn cache(&self) -> Result<Cache> {
         Cache::new(self.cache.as_deref())
     }
 
     pub fn client(&self) -> Result<Client> {
-        let authorities = match &self.ca {
+        let authorities = match &self.mirror_ca {
             Some(file) => vec![fs::read(file).with_context(|| format!("reading `{}`", file.display()))?],
             None => Vec::new(),
         };

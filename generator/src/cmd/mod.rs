@@ -9,6 +9,7 @@ mod graph;
 mod init;
 mod key;
 mod lock;
+mod mirror;
 mod passwd;
 mod progress;
 mod publish;

@@ -122,7 +122,8 @@ fn check_clean(options: &Options, tree: &Path, ring: &KeyRing) -> Result<()> {
         say(&format!("note: a secret is not looked for: {secret}"));
     }
     let search = Search::new(canaries);
-    let scan = Scan::of(tree, &search).context("looking for secrets in the tree")?;
+    let pinned = repository.lock.files().map(|(_, pinned)| pinned.sha256).collect();
+    let scan = Scan::of_tree(tree, &search, &pinned).context("looking for secrets in the tree")?;
     for finding in &scan.findings {
         say(&format!("error: {finding}"));
     }

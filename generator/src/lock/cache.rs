@@ -4,14 +4,15 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anode_bundle::name::Sha256;
 use anyhow::{Context as _, Result};
-use sha2::Digest as _;
 use tempfile::NamedTempFile;
+
+use crate::tree::hash_file;
 
 /// A folder of files by hash.
 pub struct Cache {
@@ -57,7 +58,7 @@ impl Cache {
         let length = file.metadata().with_context(|| format!("reading `{}`", path.display()))?.len();
         let known = self.right.lock().is_ok_and(|right| right.contains(sha256));
         if !known {
-            let found = hash(file).with_context(|| format!("reading `{}`", path.display()))?;
+            let found = hash_file(&path).with_context(|| format!("reading `{}`", path.display()))?;
             if found != *sha256 {
                 fs::remove_file(&path).with_context(|| format!("removing the damaged `{}`", path.display()))?;
                 return Ok(None);
@@ -101,18 +102,6 @@ fn default_folder() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
     let base = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")))?;
     Some(base.join("anode/files"))
-}
-
-/// The hash of everything that a file holds.
-pub(super) fn hash(mut file: File) -> io::Result<Sha256> {
-    let mut digest = sha2::Sha256::new();
-    let mut piece = vec![0; 256 << 10];
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(Sha256(digest.finalize().into())),
-            amount => digest.update(&piece[..amount]),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub struct PublicProfile {
     pub installer: String,
     /// Whether what the installer fetches by itself is pinned.
     pub second_stage_pinned: bool,
+    /// By what, or why not.
+    pub second_stage: String,
     /// Its files.
     pub files: Vec<PublicFile>,
 }
@@ -76,6 +78,7 @@ pub(super) fn collect(packs: &Packs) -> Result<Public> {
             description: manifest.description.clone(),
             installer: format!("{} {}", manifest.installer.title, manifest.installer.version),
             second_stage_pinned: manifest.second_stage.pinned,
+            second_stage: manifest.second_stage.how.clone(),
             files,
         });
     }

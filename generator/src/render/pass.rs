@@ -14,7 +14,7 @@ use super::templates::{self, Closure};
 use super::usage::Trace;
 use super::{Parsed, Rendered, Renderer, address, markers, slots, tags};
 use crate::diagnose::{Origin, Problem, Problems, Source};
-use crate::repository::{FileTemplate, Format, Located};
+use crate::repository::{FileTemplate, Format, Located, Lock};
 
 /// One rendering.
 pub(super) struct Pass<'a, 'r> {
@@ -59,7 +59,8 @@ pub fn files<'r>(layers: &Layers<'r>) -> impl Iterator<Item = &'r FileTemplate> 
 
 impl<'a, 'r> Pass<'a, 'r> {
     pub(super) fn begin(renderer: &'a Renderer<'r>, layers: Layers<'r>) -> Pass<'a, 'r> {
-        let (profile, context) = (layers.profile, layers.context(renderer.nonce));
+        let (profile, mut context) = (layers.profile, layers.context(renderer.nonce));
+        context.insert_value("image", layers::images(&[]));
         Pass {
             renderer,
             layers,
@@ -339,8 +340,7 @@ impl<'a, 'r> Pass<'a, 'r> {
             if let Some(blob) = self.layers.repository.lock.blob(&url) {
                 images.push(Blob { name: Some(name.clone()), ..blob });
             } else if !url.is_empty() {
-                let message = format!("the second stage `{name}` is not pinned");
-                self.problems.push(self.unpinned(&message, &[&url]));
+                self.problems.push(unpinned(&url, "a second stage that nobody compares with a hash"));
             }
         }
         images
@@ -361,12 +361,6 @@ impl<'a, 'r> Pass<'a, 'r> {
         SecondStage { pinned: false, how: "the definition does not say".to_owned() }
     }
 
-    fn unpinned(&self, message: &str, urls: &[&String]) -> Problem {
-        let list = urls.iter().map(|url| format!("`{url}`")).collect::<Vec<_>>().join(" and ");
-        let problem = Problem::at(&self.layers.profile.installer.origin, message);
-        problem.as_warning().help(format!("pin {list} in `anode.lock`"))
-    }
-
     /// What to boot, if all of it is pinned.
     fn boot(&mut self, images: Vec<Blob>) -> Option<Boot> {
         let boot = self.layers.definition.boot.as_ref()?;
@@ -379,9 +373,9 @@ impl<'a, 'r> Pass<'a, 'r> {
         let lock = &self.layers.repository.lock;
         let pinned: Option<Vec<_>> = urls.iter().map(|(url, _)| lock.blob(url)).collect();
         let Some((kernel, initrd)) = pinned.as_ref().and_then(|blobs| blobs.split_first()) else {
-            let message = "kernel and initrd are not pinned: the pack can be handed over with --files only";
-            let missing: Vec<_> = urls.iter().map(|(url, _)| url).filter(|url| lock.blob(url).is_none()).collect();
-            self.problems.push(self.unpinned(message, &missing));
+            let missing = urls.iter().filter(|(url, _)| lock.pinned(url).is_none());
+            self.problems
+                .extend(missing.map(|(url, _)| unpinned(url, "what boots it can be handed over with --files only")));
             return None;
         };
         let carry_fetcher = boot.carry_fetcher;
@@ -419,6 +413,12 @@ impl<'a, 'r> Pass<'a, 'r> {
         }
         public
     }
+}
+
+/// The same for every profile that boots it, so that it is said once.
+fn unpinned(url: &str, consequence: &str) -> Problem {
+    let message = format!("`{url}` is not pinned: {consequence}");
+    Problem::warning(Lock::PATH, message).help("run `anode lock`")
 }
 
 fn name_of(prompt: &Located<anode_bundle::pack::Prompt>) -> Id {

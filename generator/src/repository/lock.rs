@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anode_bundle::name::Sha256;
+use anode_bundle::name::{Sha256, tree};
 use anode_bundle::pack::Blob;
 
 use super::fields::{Fields, read_toml};
@@ -14,6 +14,7 @@ use crate::diagnose::{Problem, Problems, Source};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lock {
     files: BTreeMap<String, Pinned>,
+    mirrors: Vec<String>,
 }
 
 /// What is known of an address.
@@ -47,11 +48,23 @@ impl Lock {
 # `anode lock --check` compares. `verified` was signed by its publisher; `unsigned` is what came when it was first asked for.
 ";
 
+    /// From now on, packs ask these trees first: each has what is pinned among its objects.
+    pub fn mirror_at(&mut self, trees: &[String]) {
+        self.mirrors = trees.to_vec();
+    }
+
+    /// Do packs ask a tree first?
+    #[must_use]
+    pub fn is_mirrored(&self) -> bool {
+        !self.mirrors.is_empty()
+    }
+
     /// What a pack says about an address.
     #[must_use]
     pub fn blob(&self, url: &str) -> Option<Blob> {
         let Pinned { sha256, length, .. } = *self.files.get(url)?;
-        Some(Blob { name: None, urls: vec![url.to_owned()], sha256, length })
+        let own = self.mirrors.iter().map(|base| format!("{}/{}", base.trim_end_matches('/'), tree::object(&sha256)));
+        Some(Blob { name: None, urls: own.chain([url.to_owned()]).collect(), sha256, length })
     }
 
     /// What is pinned of an address.
@@ -163,6 +176,20 @@ mod tests {
         let (again, problems) = read(&lock.to_toml());
         assert!(problems.is_empty(), "{}", problems.count());
         assert_eq!(again, lock);
+    }
+
+    #[test]
+    fn a_mirrored_file_is_asked_for_at_the_site_first() {
+        let (url, sha256) = ("https://example.org/linux", Sha256::of(b"linux"));
+        let mut lock = Lock::default();
+        lock.insert(url, Pinned { sha256, length: 5, vouched: Vouched::Unsaid });
+        assert_eq!(lock.blob(url).unwrap().urls, [url]);
+        lock.mirror_at(&["https://one.example/".to_owned(), "https://two.example/tree/".to_owned()]);
+        let (folder, name) = (&sha256.to_string()[..2], sha256);
+        let own =
+            ["https://one.example", "https://two.example/tree"].map(|base| format!("{base}/objects/{folder}/{name}"));
+        assert_eq!(lock.blob(url).unwrap().urls, [own[0].as_str(), own[1].as_str(), url]);
+        assert!(lock.blob("https://example.org/other").is_none());
     }
 
     #[test]

@@ -231,7 +231,7 @@ pub fn load(root: &Path) -> Result<(Repository, Problems), Problems> {
         Some(source) => Generations::read(&source, &mut problems),
         None => Generations::default(),
     };
-    let lock = match tree.toml(Lock::PATH, &mut problems) {
+    let mut lock = match tree.toml(Lock::PATH, &mut problems) {
         Some(source) => Lock::read(&source, &mut problems),
         None => Lock::default(),
     };
@@ -248,6 +248,9 @@ pub fn load(root: &Path) -> Result<(Repository, Problems), Problems> {
     check::secrets(&named, site.as_ref(), &mut problems);
     check::codes(&named, &codes, &mut problems);
     let Some(site) = site else { return Err(problems) };
+    if site.mirror {
+        lock.mirror_at(&site.urls);
+    }
     let codes = codes.into_iter().map(|read| read.terms).collect();
     let root = root.to_owned();
     problems.unless_errors(Repository {

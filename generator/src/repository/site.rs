@@ -22,6 +22,8 @@ pub struct Site {
     pub title: String,
     /// Where the tree is served, in order of preference; each ends in `/`. Empty while nobody decided.
     pub urls: Vec<String>,
+    /// Does the tree hold what is pinned, so that media ask the site itself first?
+    pub mirror: bool,
     /// The language of pages and console.
     pub language: Language,
     /// The site layer.
@@ -94,8 +96,13 @@ pub fn read(source: &Arc<Source>, problems: &mut Problems) -> Option<Site> {
             let name = site.required_title("name", 40, "name = \"example\"");
             let title = site.required_title("title", 72, "title = \"Example\"");
             let urls = read_urls(site);
+            let mirror = site.switch("mirror").unwrap_or(false);
+            if mirror && urls.is_empty() {
+                let problem = Problem::at(&site.origin(), "`mirror` needs an address of the site in `urls`");
+                site.push(problem.help("add `urls = [\"https://install.example.org/\"]`, or remove `mirror`"));
+            }
             let language = site.word("language", &[("de", Language::German), ("en", Language::English)]);
-            Some((id?.value, name?, title?, urls, language.unwrap_or(Language::English)))
+            Some((id?.value, name?, title?, urls, mirror, language.unwrap_or(Language::English)))
         });
         if head.is_none() && !top.has("site") {
             top.missing("site", "[site]` with `id`, `name`, `title` and `urls");
@@ -112,9 +119,23 @@ pub fn read(source: &Arc<Source>, problems: &mut Problems) -> Option<Site> {
         });
         let ansible = top.table("ansible", read_ansible).unwrap_or_default();
         let secrets = read_secrets(top);
-        let (id, name, title, urls, language) = head.flatten()?;
+        let (id, name, title, urls, mirror, language) = head.flatten()?;
         let origin = top.origin();
-        Some(Site { id, name, title, urls, language, variables, lifetimes, codes, inbox, ansible, secrets, origin })
+        Some(Site {
+            id,
+            name,
+            title,
+            urls,
+            mirror,
+            language,
+            variables,
+            lifetimes,
+            codes,
+            inbox,
+            ansible,
+            secrets,
+            origin,
+        })
     })
     .flatten()
 }

@@ -6,7 +6,7 @@ mod staging;
 
 pub use audit::{Audit, Finding, audit};
 pub use folder::TreeFolder;
-pub use staging::{Staging, hold, lock, remove_folder, sync_folder};
+pub use staging::{Staging, hash_file, hold, lock, remove_folder, sync_folder};
 
 /// The timestamps that a tree was built on, oldest first: `version sha256` a line. Never published; `publish` refuses a tree that does not descend
 /// from what is published.

@@ -1,12 +1,15 @@
 //! Builds a tree in a folder beside the old one and puts it in its place in one step. A build that fails or is killed leaves the old tree as it was.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anode_bundle::name::tree::TIMESTAMP;
+use anode_bundle::name::Sha256;
+use anode_bundle::name::tree::{TIMESTAMP, object};
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fs::{FlockOperation, RenameFlags, flock, renameat_with};
+use sha2::Digest as _;
 
 use crate::strict::PROPOSAL;
 
@@ -89,6 +92,28 @@ impl Staging {
         }
     }
 
+    /// Takes a file from elsewhere as an object, without copying where the file system can. It is hashed on its way.
+    ///
+    /// # Errors
+    /// If it has other bytes than its name says, or can be neither linked nor copied.
+    pub fn adopt(&self, file: &Path, sha256: &Sha256) -> Result<()> {
+        let path = self.folder.join(object(sha256));
+        if path.exists() {
+            return Ok(());
+        }
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).with_context(|| format!("creating `{}`", parent.display()))?;
+        }
+        if fs::hard_link(file, &path).is_err() {
+            fs::copy(file, &path).with_context(|| format!("copying `{}` to `{}`", file.display(), path.display()))?;
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644))
+            .with_context(|| format!("making `{}` readable", path.display()))?;
+        let found = hash_file(&path).with_context(|| format!("reading `{}`", path.display()))?;
+        ensure!(found == *sha256, "`{}` has other bytes than it had: run the command again", file.display());
+        Ok(())
+    }
+
     /// Puts the new tree in the place of the old one.
     ///
     /// # Errors
@@ -153,6 +178,22 @@ fn lock_file(parent: &Path, name: &str) -> PathBuf {
 pub fn sync_folder(folder: &Path) -> Result<()> {
     let handle = File::open(folder).with_context(|| format!("opening `{}`", folder.display()))?;
     rustix::fs::syncfs(&handle).with_context(|| format!("writing `{}` to the disk", folder.display()))
+}
+
+/// The hash of everything that a file holds, however large it is.
+///
+/// # Errors
+/// If it can not be read.
+pub fn hash_file(path: &Path) -> io::Result<Sha256> {
+    let mut file = File::open(path)?;
+    let mut digest = sha2::Sha256::new();
+    let mut piece = vec![0; 256 << 10];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(Sha256(digest.finalize().into())),
+            amount => digest.update(&piece[..amount]),
+        }
+    }
 }
 
 /// Removes a folder with all that is in it, if it is there.
