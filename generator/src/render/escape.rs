@@ -70,6 +70,11 @@ impl Rule {
             Rule::KickstartWord | Rule::ShellWord => Ok(format!("{OPEN}{}{CLOSE}", shell_word(value))),
             Rule::Literal => Ok(format!("{OPEN}{}{CLOSE}", literal(value))),
             Rule::Xml => Ok(format!("{OPEN}{}{CLOSE}", xml::escape(value)?)),
+            // systemd joins the next line to it, and key files read it as an escape.
+            Rule::Line if value.contains('\\') => Err("holds a backslash, which a key file can not quote".to_owned()),
+            Rule::Line if value.trim() != value => {
+                Err("begins or ends with a blank, which a key file would drop".to_owned())
+            }
             Rule::Line | Rule::Text => Ok(value.to_owned()),
             Rule::Address => match value.chars().find(|c| !c.is_ascii_graphic() || "\"'\\`<>".contains(*c)) {
                 Some(c) => {
@@ -119,7 +124,7 @@ impl Rule {
         });
         for name in ["json", "yaml"] {
             tera.register_filter(name, move |value: Value, _: Kwargs, _: &State| {
-                let text = serde_json::to_string(&value).map_err(Error::message)?;
+                let text = readable(serde_json::to_string(&value).map_err(Error::message)?);
                 self.finish(text, self == Rule::Literal)
             });
         }
@@ -169,7 +174,12 @@ fn shell_word(value: &str) -> String {
 }
 
 fn literal(value: &str) -> String {
-    serde_json::Value::from(value).to_string()
+    readable(serde_json::Value::from(value).to_string())
+}
+
+/// JSON that readers of YAML take too: they refuse two characters as they are, and take them escaped.
+fn readable(json: String) -> String {
+    json.replace('\u{FFFE}', "\\ufffe").replace('\u{FFFF}', "\\uffff")
 }
 
 fn items(list: &Value) -> TeraResult<&[Value]> {

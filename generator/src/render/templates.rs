@@ -162,6 +162,16 @@ impl Templates {
 
     fn explain(&self, error: &tera::Error, rendering: Option<(&str, &Layers<'_>)>) -> Problems {
         match error.kind() {
+            ErrorKind::RenderingError(report) if is_about_a_value(report.message()) && rendering.is_some() => {
+                let known = rendering.map(|(_, layers)| layers);
+                let culprits = rendering.map(|(name, layers)| self.culprits(name, layers)).unwrap_or_default();
+                match culprits.is_empty() {
+                    true => {
+                        self.located(report.message(), report.filename(), report.span().range.clone(), known).into()
+                    }
+                    false => culprits,
+                }
+            }
             ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
                 let known = rendering.map(|(_, layers)| layers);
                 self.located(report.message(), report.filename(), report.span().range.clone(), known).into()
@@ -211,6 +221,16 @@ impl Templates {
 
     /// The engine does not say which value it could not write: the variables that the template uses are tried one by one.
     fn unwritable(&self, name: &str, layers: &Layers<'_>, reason: &str) -> Problems {
+        let mut problems = self.culprits(name, layers);
+        if problems.is_empty() {
+            let file = self.source(name).map_or(name, |source| source.path.as_str());
+            problems.push(Problem::error(file, format!("writes a value that {reason}")));
+        }
+        problems
+    }
+
+    /// The variables of a template that its format can not hold, where they were set.
+    fn culprits(&self, name: &str, layers: &Layers<'_>) -> Problems {
         let used = self.tera.get_template_variables(name).unwrap_or_default();
         let mut problems = Problems::new();
         for (variable, setting) in layers.settings().into_iter().filter(|(name, _)| used.contains(name)) {
@@ -229,10 +249,6 @@ impl Templates {
                     _ => "change the value",
                 }));
             }
-        }
-        if problems.is_empty() {
-            let file = self.source(name).map_or(name, |source| source.path.as_str());
-            problems.push(Problem::error(file, format!("writes a value that {reason}")));
         }
         problems
     }
@@ -381,6 +397,11 @@ fn collect_texts<'v>(value: &'v crate::repository::Value, texts: &mut Vec<&'v st
         Value::Map(items) => items.values().for_each(|item| collect_texts(item, texts)),
         Value::Number(_) | Value::Switch(_) | Value::Secret(_) => {}
     }
+}
+
+/// Does a filter say that it can not write a value? Then the variable is to blame, not the template.
+fn is_about_a_value(message: &str) -> bool {
+    message.starts_with("a value that ") || message.starts_with('`')
 }
 
 fn lower_first(text: &str) -> String {

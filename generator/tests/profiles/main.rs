@@ -2,6 +2,7 @@
 
 mod anaconda;
 mod ansible;
+mod corpus;
 mod debian_family;
 mod disks;
 mod fixture;
