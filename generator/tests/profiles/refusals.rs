@@ -23,7 +23,7 @@ fn render_problems(fixture: &Fixture, profile: &str) -> Vec<String> {
         Ok(rendered) => rendered.warnings,
         Err(problems) => problems,
     };
-    lines(&problems).into_iter().filter(|line| !line.contains("are not pinned")).collect()
+    lines(&problems).into_iter().filter(|line| !line.contains("not pinned")).collect()
 }
 
 #[test]
