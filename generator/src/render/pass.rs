@@ -352,7 +352,8 @@ impl<'a, 'r> Pass<'a, 'r> {
             if case.when.as_ref().is_some_and(|when| self.holds(when) != Some(true)) {
                 continue;
             }
-            let missing = case.images.iter().find(|image| !images.iter().any(|blob| blob.name.as_ref() == Some(image)));
+            let mut needed = case.images.iter().map(|image| &image.value);
+            let missing = needed.find(|image| !images.iter().any(|blob| blob.name.as_ref() == Some(image)));
             return match missing.filter(|_| case.pinned) {
                 Some(image) => SecondStage { pinned: false, how: format!("`{image}` is not in `anode.lock`") },
                 None => SecondStage { pinned: case.pinned, how: case.how.clone() },

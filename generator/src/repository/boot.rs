@@ -34,7 +34,7 @@ pub struct SecondStageCase {
     /// By what, or why not.
     pub how: String,
     /// The images that have to be pinned for that.
-    pub images: Vec<Id>,
+    pub images: Vec<Located<Id>>,
 }
 
 /// Reads `[boot]`.
@@ -61,9 +61,20 @@ pub fn read_boot(table: &mut Fields<'_, '_, '_>) -> Option<BootTemplates> {
     Some(BootTemplates { kernel: kernel?, initrd, images, carry_fetcher, command_line: command_line? })
 }
 
-/// Reads `[[second_stage]]`: at least one case, and the last one applies always.
-pub fn read_second_stage(top: &mut Fields<'_, '_, '_>, boot: Option<&BootTemplates>) -> Vec<SecondStageCase> {
-    let cases: Vec<SecondStageCase> = top.tables("second_stage", |table| read_case(table, boot));
+/// Reads `[[second_stage]]`.
+pub fn read_second_stage(top: &mut Fields<'_, '_, '_>) -> Vec<SecondStageCase> {
+    top.tables("second_stage", read_case)
+}
+
+/// At least one case; the last one applies always, and every image that is named is one of `[boot]`.
+pub fn check_second_stage(top: &mut Fields<'_, '_, '_>, cases: &[SecondStageCase], boot: Option<&BootTemplates>) {
+    for image in cases.iter().flat_map(|case| &case.images) {
+        let known: Vec<_> = boot.into_iter().flat_map(|boot| &boot.images).map(|(name, _)| name.as_str()).collect();
+        if !known.contains(&image.value.as_str()) {
+            let problem = Problem::at(&image.origin, format!("`[boot]` has no image `{}`", image.value));
+            top.push(problem.nearest(image.value.as_str(), known));
+        }
+    }
     match cases.last() {
         None if !top.has("second_stage") => top.missing("second_stage", "[[second_stage]]"),
         Some(SecondStageCase { when: Some(when), .. }) => {
@@ -72,21 +83,12 @@ pub fn read_second_stage(top: &mut Fields<'_, '_, '_>, boot: Option<&BootTemplat
         }
         _ => {}
     }
-    cases
 }
 
-fn read_case(table: &mut Fields<'_, '_, '_>, boot: Option<&BootTemplates>) -> SecondStageCase {
+fn read_case(table: &mut Fields<'_, '_, '_>) -> SecondStageCase {
     let when = table.text("when");
     let pinned = table.switch("pinned").unwrap_or(false);
     let how = table.required_title("how", 240, "how = \"why nothing else has to be trusted, or what has\"");
     let images = table.names("images", Id::new);
-    for image in &images {
-        let known: Vec<_> = boot.into_iter().flat_map(|boot| &boot.images).map(|(name, _)| name.as_str()).collect();
-        if !known.contains(&image.value.as_str()) {
-            let problem = Problem::at(&image.origin, format!("`[boot]` has no image `{}`", image.value));
-            table.push(problem.nearest(image.value.as_str(), known));
-        }
-    }
-    let images = images.into_iter().map(|image| image.value).collect();
     SecondStageCase { when, pinned, how: how.unwrap_or_default(), images }
 }

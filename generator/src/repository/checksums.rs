@@ -29,7 +29,7 @@ pub struct Checksums {
 }
 
 /// Reads one `[[checksums]]`; `versions` are those of the definition.
-pub fn read(table: &mut Fields<'_, '_, '_>, known: &[String]) -> Option<Checksums> {
+pub fn read(table: &mut Fields<'_, '_, '_>, known: Option<&[String]>) -> Option<Checksums> {
     let origin = table.origin();
     let covers = table.text("covers");
     let lists = table.texts("lists");

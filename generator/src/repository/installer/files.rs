@@ -92,7 +92,7 @@ pub(super) fn read(
     table: &mut Fields<'_, '_, '_>,
     files: &Snippets,
     variables: &BTreeMap<String, Variable>,
-    known: &[String],
+    known: Option<&[String]>,
 ) -> Option<FileTemplate> {
     let (template, copy) = (table.text("template"), table.text("copy"));
     let path = table.required_name("path", "path = \"preseed.cfg\"", SafePath::new);

@@ -7,15 +7,18 @@ use anode_bundle::name::Id;
 use anode_bundle::pack::HandOver;
 
 mod files;
+mod parts;
 mod validators;
 mod variables;
 
 use super::Snippets;
-use super::boot::{BootTemplates, SecondStageCase, read_boot, read_second_stage};
-use super::checksums::{self, Checksums};
+use super::boot::{self, BootTemplates, SecondStageCase};
+use super::checksums::Checksums;
 use super::fields::{Fields, Located, read_toml};
 use super::value::Variable;
 use crate::diagnose::{Origin, Problem, Problems, Source};
+
+use parts::Body;
 
 pub use files::{EACH, FORMAT_WORDS, FileTemplate, Format};
 pub use validators::{HookPoint, Judge, Refusal, Validator};
@@ -88,10 +91,11 @@ impl Versions {
         self.0.is_empty() || self.0.iter().any(|covered| covered == version)
     }
 
-    /// Reads `versions` of an entry; `known` are the installer's. Without the key, it is for all of them.
-    pub(super) fn read(table: &mut Fields<'_, '_, '_>, known: &[String]) -> Versions {
+    /// Reads `versions` of an entry; `known` are the installer's, `None` in a part of several. Without the key, it is for all of them.
+    pub(super) fn read(table: &mut Fields<'_, '_, '_>, known: Option<&[String]>) -> Versions {
         let versions = table.texts("versions");
-        for version in versions.iter().filter(|version| !known.contains(&version.value)) {
+        let known = known.unwrap_or_default();
+        for version in versions.iter().filter(|version| !known.is_empty() && !known.contains(&version.value)) {
             let problem = Problem::at(&version.origin, format!("this installer has no version `{}`", version.value));
             table.push(problem.help(format!("it has {}", known.join(", "))));
         }
@@ -119,6 +123,7 @@ struct Head {
     hand_over: HandOver,
     interactive_only: Option<InteractiveOnly>,
     standard: Vec<Located<String>>,
+    parts: Vec<Located<String>>,
 }
 
 /// Reads a definition from its files, whose names are relative to its folder.
@@ -134,23 +139,23 @@ pub fn read(id: &Id, mut files: Snippets, shared: &Shared, problems: &mut Proble
         }
         let head = head.flatten();
         let versions = head.as_ref().map(|head| head.versions.clone()).unwrap_or_default();
-        let boot = top.table("boot", read_boot).flatten();
-        let second_stage = match head.as_ref().and_then(|head| head.interactive_only.as_ref()) {
-            // Nothing of it is ever booted.
-            Some(_) => Vec::new(),
-            None => read_second_stage(top, boot.as_ref()),
-        };
+        let parts = parts::find(head.as_ref().map_or(&[], |head| &head.parts), &files, top);
+        let (inherited, catalogue) = parts::variables(&parts, &shared.variables);
         let standard = head.as_ref().map_or(&[][..], |head| &head.standard);
-        let variables = variables::read(top, standard, &shared.variables);
-        let file_templates: Vec<_> = top
-            .tables("files", |table| files::read(table, &files, &variables, &versions))
-            .into_iter()
-            .flatten()
-            .collect();
-        let refusals = top.tables("refusals", |table| validators::read_refusal(table, &variables, &versions));
-        let validators = top.tables("validators", |table| validators::read(table, &versions));
-        let hook_points = top.tables("hook_points", |table| validators::read_hook_point(table, &versions));
-        let checksums = top.tables("checksums", |table| checksums::read(table, &versions));
+        let mut variables = inherited;
+        variables.extend(variables::read(top, standard, &catalogue));
+        let mut body = Body::default();
+        for part in &parts {
+            body.join(parts::read(part, &shared.variables, &files, &variables, top));
+        }
+        body.join(Body::read(top, &files, &variables, Some(&versions)));
+        let Body { boot, mut second_stage, files: file_templates, refusals, validators, hook_points, checksums } = body;
+        if head.as_ref().is_some_and(|head| head.interactive_only.is_some()) {
+            // Nothing of it is ever booted.
+            second_stage.clear();
+        } else {
+            boot::check_second_stage(top, &second_stage, boot.as_ref());
+        }
         let Head { title, family, versions, architectures, hand_over, interactive_only, .. } = head?;
         if hand_over == HandOver::Kexec {
             // What the medium refuses to put into an initrd must not get as far as a medium.
@@ -174,10 +179,10 @@ pub fn read(id: &Id, mut files: Snippets, shared: &Shared, problems: &mut Proble
             second_stage,
             variables,
             files: file_templates,
-            refusals: refusals.into_iter().flatten().collect(),
-            validators: validators.into_iter().flatten().collect(),
-            hook_points: hook_points.into_iter().flatten().collect(),
-            checksums: checksums.into_iter().flatten().collect(),
+            refusals,
+            validators,
+            hook_points,
+            checksums,
             snippets: files,
             origin: top.origin(),
         })
@@ -193,6 +198,7 @@ fn read_head(table: &mut Fields<'_, '_, '_>) -> Option<Head> {
     let ways = [("kexec", HandOver::Kexec), ("image", HandOver::Image), ("files", HandOver::Files)];
     let hand_over = table.word("hand_over", &ways).unwrap_or(HandOver::Kexec);
     let standard = table.texts("standard");
+    let parts = table.texts("parts");
     let interactive_only = table.table("interactive_only", |table| {
         let why = table.required_title("why", 240, "why = \"what upstream lacks\"");
         let remedy = table.required_title("remedy", 240, "remedy = \"what to use instead\"");
@@ -206,6 +212,7 @@ fn read_head(table: &mut Fields<'_, '_, '_>) -> Option<Head> {
         hand_over,
         interactive_only: interactive_only.flatten(),
         standard,
+        parts,
     })
 }
 

@@ -71,7 +71,7 @@ pub struct HookPoint {
 pub(super) fn read_refusal(
     table: &mut Fields<'_, '_, '_>,
     variables: &BTreeMap<String, Variable>,
-    known: &[String],
+    known: Option<&[String]>,
 ) -> Option<Refusal> {
     let when = table.required("when", "when = 'network == \"static\" and not address'");
     let variable = table.required("variable", "variable = \"network\"");
@@ -85,7 +85,7 @@ pub(super) fn read_refusal(
     Some(Refusal { when: when?, variable: variable?.value, message: message?, remedy: remedy?, versions })
 }
 
-pub(super) fn read(table: &mut Fields<'_, '_, '_>, known: &[String]) -> Option<Validator> {
+pub(super) fn read(table: &mut Fields<'_, '_, '_>, known: Option<&[String]>) -> Option<Validator> {
     let format = Format::read(table);
     let path = if table.has("path") { table.required_name("path", "", SafePath::new) } else { None };
     let versions = Versions::read(table, known);
@@ -114,7 +114,7 @@ fn read_program(table: &mut Fields<'_, '_, '_>) -> Option<Judge> {
     Some(Judge::Program { command, package: package?.value, stderr_is_failure, configuration })
 }
 
-pub(super) fn read_hook_point(table: &mut Fields<'_, '_, '_>, known: &[String]) -> Option<HookPoint> {
+pub(super) fn read_hook_point(table: &mut Fields<'_, '_, '_>, known: Option<&[String]>) -> Option<HookPoint> {
     let path = table.required("path", "path = \"init\"");
     let contains = table.text("contains").map(|text| text.value);
     let versions = Versions::read(table, known);
