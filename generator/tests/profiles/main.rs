@@ -13,6 +13,7 @@ mod inheritance;
 mod injection;
 mod language;
 mod matrix;
+mod parts;
 mod refusals;
 mod secrets;
 mod show;

@@ -48,7 +48,11 @@ impl Body {
                 .into_iter()
                 .flatten()
                 .collect(),
-            validators: top.tables("validators", |table| validators::read(table, known)).into_iter().flatten().collect(),
+            validators: top
+                .tables("validators", |table| validators::read(table, known))
+                .into_iter()
+                .flatten()
+                .collect(),
             hook_points: top
                 .tables("hook_points", |table| validators::read_hook_point(table, known))
                 .into_iter()
