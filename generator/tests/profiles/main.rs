@@ -8,6 +8,7 @@ mod disks;
 mod fixture;
 mod golden;
 mod graph;
+mod hostile_definitions;
 mod images;
 mod inheritance;
 mod injection;
