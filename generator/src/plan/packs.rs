@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{Ingredients, Object, Progress, Rendering, add_objects};
 use crate::diagnose::{Origin, Problems};
-use crate::render::{Rendered, Renderer, organisation_matters, unused_variables};
+use crate::render::{Rendered, Renderer, idle_files, organisation_matters, unused_variables};
 use crate::repository::{Organisation, Profile, Repository, SecretUse};
 
 /// Which pack: a profile, and an organisation where its layer changes something.
@@ -104,6 +104,7 @@ pub fn render_packs(repository: &Repository, progress: &dyn Progress) -> Renderi
     let mut problems = Problems::new();
     for definition in repository.installers.values().filter(|definition| !definition.is_built_in()) {
         problems.append(unused_variables(definition));
+        problems.append(idle_files(definition));
     }
     let mut rendered = BTreeMap::new();
     for (name, result) in results {

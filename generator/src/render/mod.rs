@@ -33,7 +33,7 @@ pub use addresses::{Addresses, Vouching};
 pub use markers::Nonce;
 pub use origins::{MadeOf, made_of};
 pub use samples::{sample_answer, sample_answers};
-pub use usage::unused_variables;
+pub use usage::{idle_files, unused_variables};
 
 use escape::Rule;
 use layers::Layers;

@@ -283,3 +283,20 @@ pub fn unused_variables(definition: &InstallerDefinition) -> Problems {
     }
     problems
 }
+
+/// The files in a definition's own folder that neither its manifest nor any template names: a misspelt override leaves the shared snippet in its place.
+#[must_use]
+pub fn idle_files(definition: &InstallerDefinition) -> Problems {
+    let own = folder(&definition.origin);
+    let texts = || definition.snippets.values().chain([&definition.origin.source]);
+    let is_named = |name: &str| {
+        let quoted = [format!("\"{name}\""), format!("'{name}'")];
+        texts().any(|source| quoted.iter().any(|word| source.text.contains(word)))
+    };
+    let shared = definition.snippets.iter().filter(|(_, source)| !source.path.starts_with(&own));
+    let known: BTreeSet<&str> = shared.map(|(name, _)| name.as_str()).collect();
+    let files = definition.snippets.iter().filter(|(name, source)| source.path.starts_with(&own) && !is_named(name));
+    let mut problems = Problems::new();
+    problems.extend(files.map(|(name, source)| idle_snippet(name, source, &known)));
+    problems
+}

@@ -2,8 +2,9 @@
 
 use anode::diagnose::Problems;
 use anode::plan::{Progress, render_packs};
-use anode::render::{Renderer, unused_variables};
+use anode::render::{Renderer, idle_files, unused_variables};
 use anode::repository::Repository;
+use anode_bundle::name::Id;
 
 use crate::fixture::{Fixture, lines};
 
@@ -125,6 +126,7 @@ fn every_definition_that_comes_with_the_program_mentions_what_it_declares() {
     let repository: Repository = Fixture::example().load();
     for definition in repository.installers.values() {
         assert_eq!(lines(&unused_variables(definition)), Vec::<String>::new(), "{}", definition.id);
+        assert_eq!(lines(&idle_files(definition)), Vec::<String>::new(), "{}", definition.id);
     }
 }
 
@@ -145,4 +147,16 @@ fn what_is_said_does_not_depend_on_the_order_of_rendering() {
     let forwards = said(repository.profiles.iter().collect());
     assert_eq!(forwards.len(), 2, "{forwards:#?}");
     assert_eq!(forwards, said(repository.profiles.iter().rev().collect()));
+}
+
+#[test]
+fn a_file_of_a_definition_that_nothing_names_is_most_often_a_misspelt_override() {
+    let fixture = Fixture::example();
+    fixture.write("installers/rocky/anaconda-repositores", "repo --name=x --baseurl=https://example.org/x\n");
+    let repository = fixture.load();
+    let rocky = &repository.installers[&Id::new("rocky").unwrap()];
+    assert_eq!(
+        lines(&idle_files(rocky)),
+        ["installers/rocky/anaconda-repositores: nothing includes `anaconda-repositores` (did you mean `anaconda-repositories`?)"]
+    );
 }
