@@ -21,7 +21,10 @@ fn a_fresh_repository_has_no_errors() {
     assert!(!checked.stderr.contains("error"), "{checked}");
     // Kernels are pinned by whoever means to boot them.
     for problem in problems(&site.anode(&["check", "--json"]).run().ok().json()) {
-        assert!(problem["severity"] == "warning" && problem["message"].to_string().contains("not pinned"), "{problem}");
+        let message = problem["message"].to_string();
+        // Schemas and some parsers are other people's, and not on every machine.
+        let expected = message.contains("not pinned") || message.contains("was not run");
+        assert!(problem["severity"] == "warning" && expected, "{problem}");
     }
 }
 

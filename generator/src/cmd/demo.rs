@@ -117,8 +117,9 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
 
     let (repository, _) = repository::load(&workshop).map_err(Faulty)?;
     let code = codes.first().context("the demonstration has no code")?;
-    let profile_id = code.profiles.first().context("the code offers nothing")?;
-    let profile = repository.profile(profile_id, Some(&code.organisation)).context("the profile is gone")?;
+    // The one that asks most has most to show.
+    let offered = code.profiles.iter().rev().filter_map(|id| repository.profile(id, Some(&code.organisation)));
+    let profile = offered.max_by_key(|profile| profile.prompts.len()).context("the code offers nothing")?;
     let machine = Machine { server: &server, shipped: &shipped, code: &code.code, profile };
     let (files, traffic) = machine.activate(&temporary.path().join("machine"))?;
     story.tell(&format!(

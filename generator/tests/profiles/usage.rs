@@ -157,6 +157,8 @@ fn a_file_of_a_definition_that_nothing_names_is_most_often_a_misspelt_override()
     let rocky = &repository.installers[&Id::new("rocky").unwrap()];
     assert_eq!(
         lines(&idle_files(rocky)),
-        ["installers/rocky/anaconda-repositores: nothing includes `anaconda-repositores` (did you mean `anaconda-repositories`?)"]
+        [
+            "installers/rocky/anaconda-repositores: nothing includes `anaconda-repositores` (did you mean `anaconda-repositories`?)"
+        ]
     );
 }
