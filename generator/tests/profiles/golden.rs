@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use crate::fixture::{Fixture, files, lines};
 use anode::diagnose::Colour;
 use anode::render::{Rendered, Renderer, organisation_matters, render_cases};
-use anode::repository::{Case, Repository};
+use anode::repository::{Case, InstallerDefinition, Repository};
 use anode::validate::{Judgement, Kind, Subject, validate};
-use anode_bundle::pack::Contents;
+use anode_bundle::name::SafePath;
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
@@ -35,63 +35,42 @@ fn render_all(fixture: &Fixture) -> Vec<(String, Rendered)> {
     all
 }
 
-/// The file with `«name»` where an answer belongs.
-fn readable(contents: &Contents, index: usize) -> String {
-    let (file, bytes) = contents.files().nth(index).unwrap();
-    let mut text = String::new();
-    let mut done = 0;
-    for insert in &file.inserts {
-        let at = usize::try_from(insert.at).unwrap();
-        text.push_str(std::str::from_utf8(&bytes[done..at]).unwrap());
-        text.push_str(&format!("«{}»", insert.prompt));
-        done = at;
-    }
-    text + std::str::from_utf8(&bytes[done..]).unwrap()
-}
-
 /// Everything that the definitions are tried with.
 pub fn cases(repository: &Repository) -> Vec<(&Case, Rendered)> {
     render_cases(repository).unwrap_or_else(|problems| panic!("{}", problems.render(Colour::Never)))
 }
 
-/// The files of each case, without those that are copied as they are: `manifest.json` lists them.
-fn produced_by_cases(produced: &mut BTreeMap<PathBuf, String>) {
-    let fixture = Fixture::example();
-    let repository = fixture.load();
-    for (case, rendered) in cases(&repository) {
-        let folder = golden().join("installers").join(case.installer.as_str());
-        let folder = folder.join(&case.profile.version.value).join(case.name.as_str());
-        let definition = &repository.installers[&case.installer];
-        let contents = &rendered.contents;
-        for (index, (file, _)) in contents.files().enumerate() {
-            let copied = definition.files.iter().filter(|template| template.verbatim).any(|template| {
-                let below =
-                    |folder: &str| file.path.as_str().strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
-                template.path.value == file.path || template.each.is_some() && below(template.path.value.as_str())
-            });
-            if !copied {
-                produced.insert(folder.join(file.path.as_str()), readable(contents, index));
-            }
-        }
-        let manifest = serde_json::to_string_pretty(contents.manifest()).unwrap();
-        produced.insert(folder.join("manifest.json"), manifest + "\n");
+/// The files of a rendering, without those that are copied as they are: `manifest.json` lists them.
+fn put(produced: &mut BTreeMap<PathBuf, String>, folder: &Path, definition: &InstallerDefinition, rendered: &Rendered) {
+    let copied = |path: &SafePath| {
+        definition.files.iter().filter(|template| template.verbatim).any(|template| {
+            let below = |folder: &str| path.as_str().strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+            template.path.value == *path || template.each.is_some() && below(template.path.value.as_str())
+        })
+    };
+    for (path, text) in rendered.readable().into_iter().filter(|(path, _)| !copied(path)) {
+        produced.insert(folder.join(path.as_str()), text);
     }
+    for (path, bytes) in &rendered.public {
+        produced.insert(folder.join("public").join(path.as_str()), String::from_utf8(bytes.clone()).unwrap());
+    }
+    let manifest = serde_json::to_string_pretty(rendered.contents.manifest()).unwrap();
+    produced.insert(folder.join("manifest.json"), manifest + "\n");
 }
 
 fn produced() -> BTreeMap<PathBuf, String> {
     let mut produced = BTreeMap::new();
-    produced_by_cases(&mut produced);
-    for (name, rendered) in render_all(&Fixture::with("more")) {
-        let contents = &rendered.contents;
-        for (index, (file, _)) in contents.files().enumerate() {
-            produced.insert(golden().join(&name).join(file.path.as_str()), readable(contents, index));
-        }
-        for (path, bytes) in &rendered.public {
-            let path = golden().join(&name).join("public").join(path.as_str());
-            produced.insert(path, String::from_utf8(bytes.clone()).unwrap());
-        }
-        let manifest = serde_json::to_string_pretty(contents.manifest()).unwrap();
-        produced.insert(golden().join(&name).join("manifest.json"), manifest + "\n");
+    let repository = Fixture::example().load();
+    for (case, rendered) in cases(&repository) {
+        let folder = golden().join("installers").join(case.installer.as_str());
+        let folder = folder.join(&case.profile.version.value).join(case.name.as_str());
+        put(&mut produced, &folder, &repository.installers[&case.installer], &rendered);
+    }
+    let fixture = Fixture::with("more");
+    let repository = fixture.load();
+    for (name, rendered) in render_all(&fixture) {
+        let definition = &repository.installers[&rendered.contents.manifest().installer.id];
+        put(&mut produced, &golden().join(&name), definition, &rendered);
     }
     produced
 }

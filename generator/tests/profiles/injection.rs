@@ -96,7 +96,7 @@ fn run(program: &str, arguments: &[&str], input: &str) -> String {
 }
 
 /// What each script prints, all of them run by one shell.
-fn shell<'s>(scripts: impl IntoIterator<Item = &'s str>) -> Vec<String> {
+pub fn shell<'s>(scripts: impl IntoIterator<Item = &'s str>) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let mut all = String::new();
     for (number, script) in scripts.into_iter().enumerate() {

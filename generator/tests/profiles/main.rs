@@ -2,6 +2,7 @@
 
 mod anaconda;
 mod ansible;
+mod answers;
 mod corpus;
 mod debian_family;
 mod disks;
