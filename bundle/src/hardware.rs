@@ -64,12 +64,6 @@ pub enum Known {
 }
 
 impl Fact {
-    /// The word that files and patterns use.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        FACTS.iter().find(|(_, fact)| *fact == self).map_or("", |(word, _)| word)
-    }
-
     fn of(word: &str) -> Option<Fact> {
         FACTS.iter().find(|(known, _)| *known == word).map(|(_, fact)| *fact)
     }
