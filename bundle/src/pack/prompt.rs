@@ -395,4 +395,17 @@ mod tests {
         let text = Prompt { default: Some("a".into()), ..prompt(PromptType::Text) };
         assert_eq!(text.default_on(&Facts::default()).as_deref(), Some("a"));
     }
+
+    #[test]
+    fn a_code_presets_what_a_person_could_answer_or_a_pattern_that_becomes_a_host_name() {
+        let hostname = prompt(PromptType::Hostname);
+        for (value, fits) in [("pc-07", true), ("lab-{serial}", true), ("Not A Host", false), ("lab-{room}", false)] {
+            assert_eq!(hostname.check_preset(value).is_ok(), fits, "{value}");
+        }
+        // No other type has patterns.
+        let text = prompt(PromptType::Text);
+        for (value, fits) in [("Room 12", true), ("lab-{serial}", false)] {
+            assert_eq!(text.check_preset(value).is_ok(), fits, "{value}");
+        }
+    }
 }
