@@ -184,9 +184,9 @@ pub fn fill(pattern: &str, facts: &Facts) -> Result<Option<String>, Refusal> {
     let mut rest = pattern;
     while let Some((before, behind)) = rest.split_once('{') {
         let (name, after) = behind.split_once('}').ok_or_else(|| unknown(behind))?;
-        let (_, fact) = FACTS.iter().find(|(word, _)| *word == name).ok_or_else(|| unknown(name))?;
+        let fact = Fact::of(name).ok_or_else(|| unknown(name))?;
         filled.push_str(before);
-        let value = match facts.get(*fact) {
+        let value = match facts.get(fact) {
             Some(Known::Text(text)) => plain(text),
             Some(Known::Number(number)) => number.to_string(),
             None => String::new(),

@@ -3,19 +3,17 @@
 //! Hooks in an installer's initramfs call this for a second stage that the installer itself would fetch and not check. The hash comes from a verified
 //! pack, so it does not matter who delivers the bytes; length and hash are all that is believed.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anode_bundle::client::FetchError;
 use anode_bundle::name::{Hashing, Sha256};
 use anode_bundle::{Moment, Refusal};
 
-use crate::error::{Failure, reason};
-use crate::folder::sync_folder;
-use crate::hand_over::{draft, parts};
+use crate::error::Failure;
+use crate::hand_over::NewFile;
 use crate::transport::{Address, Https, Limits};
 
 /// Images have gigabytes, and lines in schools are slow; a line that delivers less than this is broken.
@@ -50,16 +48,11 @@ pub fn fetch(
     now: Moment,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), Failure> {
-    let (parent, name) = parts(&pinned.out, "--out")?;
-    if std::fs::symlink_metadata(&pinned.out).is_ok() {
-        let remedy = "name another file with `--out`; nothing is ever overwritten".to_owned();
-        return Err(Failure::Io { problem: format!("`{}` exists", pinned.out.display()), remedy });
-    }
-    let draft = Draft(draft(parent, name));
+    let place = NewFile::at(&pinned.out, "--out")?;
     let mut first: Option<Failure> = None;
     for address in &pinned.addresses {
-        let failure = match deliver(pinned, address, transport, now, &draft.0, progress) {
-            Ok(file) => return settle(&file, &draft.0, pinned, parent),
+        let failure = match deliver(pinned, address, transport, now, &place, progress) {
+            Ok(file) => return place.settle(&file).map_err(|error| place.failed(&error)),
             Err(failure @ Failure::Io { .. }) => return Err(failure),
             Err(failure) => failure,
         };
@@ -76,14 +69,10 @@ fn deliver(
     address: &Address,
     transport: &mut Https,
     now: Moment,
-    draft: &Path,
+    place: &NewFile<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<File, Failure> {
-    let failed = |error: &std::io::Error| Failure::io(format!("writing `{}`: {}", pinned.out.display(), reason(error)));
-    // Left behind by the address before, or by a run of the same number that was cut off.
-    let _ = std::fs::remove_file(draft);
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft).map_err(|error| failed(&error))?;
+    let mut file = place.begin().map_err(|error| place.failed(&error))?;
     let mut hashing = Hashing::default();
     let (mut length, mut tenth) = (0, 0);
     let mut unwritten = None;
@@ -102,7 +91,7 @@ fn deliver(
         Ok(())
     });
     if let Some(error) = unwritten {
-        return Err(failed(&error));
+        return Err(place.failed(&error));
     }
     streamed.map_err(|error| error.refusal())?;
     let found = hashing.finish();
@@ -115,23 +104,6 @@ fn deliver(
         .into());
     }
     Ok(file)
-}
-
-fn settle(file: &File, draft: &Path, pinned: &Pinned, parent: &Path) -> Result<(), Failure> {
-    let settled = file
-        .sync_all()
-        .and_then(|()| std::fs::rename(draft, &pinned.out))
-        .and_then(|()| sync_folder(&File::open(parent)?.into()));
-    settled.map_err(|error| Failure::io(format!("writing `{}`: {}", pinned.out.display(), reason(&error))))
-}
-
-/// A file that is not verified: it disappears unless it took its place.
-struct Draft(PathBuf);
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
 
 #[cfg(test)]

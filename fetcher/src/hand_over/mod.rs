@@ -4,6 +4,7 @@ mod carried;
 mod cpio;
 mod files;
 mod initrd;
+mod new_file;
 mod selection;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use anode_bundle::pack::{FilledFile, Manifest};
 use zeroize::Zeroizing;
 
 pub use cpio::{BLOCK, Unfit, archive, check_path};
+pub(crate) use new_file::NewFile;
 pub use selection::{ClockState, RunFacts, SELECTION_FILE, Selection};
 
 use crate::error::Failure;
@@ -97,7 +99,7 @@ fn record(files: &[FilledFile], selection: &Selection) -> Result<FilledFile, Fai
 }
 
 /// The folder that `path` is to be made in, and its name there.
-pub(crate) fn parts<'p>(path: &'p Path, option: &str) -> Result<(&'p Path, &'p str), Failure> {
+fn parts<'p>(path: &'p Path, option: &str) -> Result<(&'p Path, &'p str), Failure> {
     let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
         Failure::usage(
             format!("`{}` is not a name for something new", path.display()),
@@ -113,7 +115,7 @@ pub(crate) fn parts<'p>(path: &'p Path, option: &str) -> Result<(&'p Path, &'p s
 }
 
 /// Beside the target, so that a rename can put it in its place.
-pub(crate) fn draft(parent: &Path, name: &str) -> PathBuf {
+fn draft(parent: &Path, name: &str) -> PathBuf {
     parent.join(format!(".{name}.new-{}", std::process::id()))
 }
 

@@ -38,27 +38,11 @@ impl Body {
         Body {
             boot: top.table("boot", read_boot).flatten(),
             second_stage: read_second_stage(top),
-            files: top
-                .tables("files", |table| files::read(table, snippets, variables, known))
-                .into_iter()
-                .flatten()
-                .collect(),
-            refusals: top
-                .tables("refusals", |table| validators::read_refusal(table, variables, known))
-                .into_iter()
-                .flatten()
-                .collect(),
-            validators: top
-                .tables("validators", |table| validators::read(table, known))
-                .into_iter()
-                .flatten()
-                .collect(),
-            hook_points: top
-                .tables("hook_points", |table| validators::read_hook_point(table, known))
-                .into_iter()
-                .flatten()
-                .collect(),
-            checksums: top.tables("checksums", |table| checksums::read(table, known)).into_iter().flatten().collect(),
+            files: right(top.tables("files", |table| files::read(table, snippets, variables, known))),
+            refusals: right(top.tables("refusals", |table| validators::read_refusal(table, variables, known))),
+            validators: right(top.tables("validators", |table| validators::read(table, known))),
+            hook_points: right(top.tables("hook_points", |table| validators::read_hook_point(table, known))),
+            checksums: right(top.tables("checksums", |table| checksums::read(table, known))),
         }
     }
 
@@ -75,6 +59,11 @@ impl Body {
         self.hook_points.extend(nearer.hook_points);
         self.checksums.extend(nearer.checksums);
     }
+}
+
+/// Without those that were reported as wrong.
+fn right<T>(read: Vec<Option<T>>) -> Vec<T> {
+    read.into_iter().flatten().collect()
 }
 
 /// The files that `parts` names.
