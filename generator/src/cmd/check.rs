@@ -77,6 +77,7 @@ fn judge(options: &Options) -> (Judgement, Vec<Unpinned>) {
     let second_stages = packs.as_ref().map(unpinned).unwrap_or_default();
     let packs = packs.iter().flat_map(|packs| packs.rendered.values()).map(Subject::pack);
     let mut judgement = validate(&repository, packs.chain(cases.iter().map(|(case, done)| Subject::case(case, done))));
+    judgement.ask_playbooks(&repository);
     problems.append(std::mem::take(&mut judgement.problems));
     (Judgement { problems, ..judgement }, second_stages)
 }

@@ -93,6 +93,12 @@ impl AnsibleSettings {
         })
     }
 
+    /// Where it is said what is played: at `playbook`, or at the repository whose `site.yml` is meant.
+    #[must_use]
+    pub fn place_of_playbook(&self) -> Option<&Origin> {
+        self.playbook.as_ref().or(self.repository.as_ref()).map(|word| &word.origin)
+    }
+
     /// The secret with which the repository is fetched, where it is one that needs it.
     #[must_use]
     pub fn key_of_repository(&self) -> Option<&Located<String>> {

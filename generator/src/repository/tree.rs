@@ -21,8 +21,8 @@ const FILE_LIMIT: u64 = 8 << 20;
 /// All files together, in bytes, without `.git`.
 const TREE_LIMIT: u64 = 64 << 20;
 
-/// Folders at the top that other commands read.
-const RESERVED: [&str; 4] = ["keys", "nodes", "hooks", "ci"];
+/// Folders at the top that other commands and programs read.
+const RESERVED: [&str; 5] = ["keys", "nodes", "hooks", "ci", "playbooks"];
 /// What every built tree has.
 const TIMESTAMP: &str = anode_bundle::name::tree::TIMESTAMP;
 /// Folders at the top that hold something else than a profile.

@@ -4,6 +4,7 @@
 //! What could not be asked is listed, never passed over.
 
 mod own;
+mod playbooks;
 mod programs;
 mod schemas;
 

@@ -16,7 +16,7 @@ fn rendered(fixture: &Fixture, path: &str) -> String {
 #[test]
 fn every_word_has_one_form_and_a_wrong_one_is_found_at_its_place() {
     let fixture = Fixture::example();
-    fixture.replace("debian-server/profile.toml", "playbook = \"server.yml\"\n", "");
+    fixture.replace("debian-server/profile.toml", "playbook = \"playbooks/server.yml\"\n", "");
     fixture.replace(
         "debian-server/profile.toml",
         "branch = \"main\"\n",
@@ -38,8 +38,8 @@ fn every_word_has_one_form_and_a_wrong_one_is_found_at_its_place() {
 #[test]
 fn a_repository_over_ssh_needs_the_keys_of_its_host_and_none_holds_a_password() {
     let fixture = Fixture::example();
-    let https = "https://git.example.org/servers.git";
-    fixture.replace("debian-server/profile.toml", https, "ssh://git@git.example.org/servers.git");
+    let https = "https://git.example.org/profiles.git";
+    fixture.replace("debian-server/profile.toml", https, "ssh://git@git.example.org/profiles.git");
     let problems = fixture.problems();
     assert_eq!(problems.len(), 1, "{problems:#?}");
     assert!(problems[0].contains(": `known_hosts` is missing for a repository over SSH (add "), "{problems:#?}");
@@ -47,7 +47,7 @@ fn a_repository_over_ssh_needs_the_keys_of_its_host_and_none_holds_a_password() 
     fixture.replace("debian-server/profile.toml", "branch = \"main\"\n", known);
     assert_eq!(fixture.problems(), Vec::<String>::new());
     let fixture = Fixture::example();
-    fixture.replace("debian-server/profile.toml", https, "https://anna:secret@git.example.org/servers.git");
+    fixture.replace("debian-server/profile.toml", https, "https://anna:secret@git.example.org/profiles.git");
     let problems = fixture.problems();
     assert!(problems[0].ends_with("`repository` is not right") && !problems[0].contains("secret"), "{problems:#?}");
 }
@@ -61,8 +61,12 @@ fn a_profile_wins_word_by_word_and_a_machine_without_a_schedule_gets_no_timer() 
     fixture.replace("anode.toml", "[lifetimes]", site);
     let conf = rendered(&fixture, "anode/ansible.conf");
     let words: Vec<&str> = conf.lines().filter(|line| !line.starts_with('#')).collect();
-    let wanted =
-        ["repository=https://git.example.org/servers.git", "branch=main", "playbook=server.yml", "groups=all_machines"];
+    let wanted = [
+        "repository=https://git.example.org/profiles.git",
+        "branch=main",
+        "playbook=playbooks/server.yml",
+        "groups=all_machines",
+    ];
     assert_eq!(words, wanted, "the profile's branch takes the place of the site's commit");
     let timer = rendered(&fixture, "anode/anode-pull.timer");
     assert!(timer.contains("OnCalendar=hourly\nRandomizedDelaySec=10min\n"), "{timer}");

@@ -99,8 +99,8 @@ fn vault_and_deploy_key_are_named_and_never_written() {
     let said = fixture.problems();
     assert!(said.len() == 1 && said[0].contains("a `deploy_key` is for a repository over SSH"), "{said:#?}");
     let repository =
-        "ssh://git@git.example.org/servers.git\"\nknown_hosts = [\"git.example.org ssh-ed25519 AAAAC3Nz\"]";
-    fixture.replace("debian-server/profile.toml", "https://git.example.org/servers.git\"", repository);
+        "ssh://git@git.example.org/profiles.git\"\nknown_hosts = [\"git.example.org ssh-ed25519 AAAAC3Nz\"]";
+    fixture.replace("debian-server/profile.toml", "https://git.example.org/profiles.git\"", repository);
     let repository = fixture.load();
     let profile = repository.profiles.iter().find(|known| known.id.as_str() == "debian-server").unwrap();
     let contents = render(&repository, profile, None).unwrap_or_else(|_| panic!("does not render")).contents;

@@ -156,3 +156,68 @@ fn what_is_wrong_with_a_case_is_said_once_and_at_its_place() {
         ]
     );
 }
+
+/// Every playbook of the example's profiles, asked once.
+fn judge_playbooks(fixture: &Fixture) -> Judgement {
+    let mut judged = Judgement::default();
+    judged.ask_playbooks(&fixture.load());
+    judged
+}
+
+#[test]
+fn a_playbook_of_the_repository_itself_is_read_by_ansible_and_is_wrong_where_it_is_named() {
+    let fixture = Fixture::example();
+    let judged = judge_playbooks(&fixture);
+    // Those of other repositories lie nowhere, and nothing is said of them.
+    let [asked] = &judged.validators[..] else { panic!("{:?}", judged.validators) };
+    assert_eq!((asked.name.as_str(), asked.files), ("ansible-playbook", 1));
+    if asked.not_run.is_some() {
+        assert!(std::env::var_os("CI_REQUIRE_VALIDATORS").is_none(), "{asked:?}");
+        eprintln!("skipped: {asked:?}");
+        return;
+    }
+    assert_eq!(lines(&judged.problems), Vec::<String>::new());
+
+    let playbook = "playbooks/server.yml";
+    let place = "debian-server/profile.toml:43:12";
+    fixture.replace(playbook, "  tasks:\n", "  task:\n");
+    // A second profile that names it is a second place, and one that inherits the words is none.
+    fixture.replace("rocky-base/profile.toml", "\"server.yml\"", "\"playbooks/server.yml\"");
+    let judged = judge_playbooks(&fixture);
+    let refused = "`ansible-playbook` does not accept `playbooks/server.yml` (mend `playbooks/server.yml`, which is in this repository)";
+    let wanted = [format!("{place}: {refused}"), format!("rocky-base/profile.toml:31:12: {refused}")];
+    assert_eq!(lines(&judged.problems), wanted);
+    assert_eq!(judged.validators[0].files, 1);
+    let shown = judged.problems.render(anode::diagnose::Colour::Never);
+    assert!(shown.contains("playbooks/server.yml:2: 'task' is not a valid attribute for a Play"), "{shown}");
+
+    // What only the machine will have is a warning: its packages or `requirements` may bring it.
+    for (text, said) in [
+        ("- hosts: all\n  roles: [web.server]\n", "playbooks/server.yml:2: the role 'web.server' was not found"),
+        ("- hosts: all\n  tasks:\n    - nobody.has.this:\n", "couldn't resolve module/action 'nobody.has.this'"),
+        ("- hosts: all\n  vars_files: [vault.yml]\n", "Attempting to decrypt but no vault secrets found"),
+    ] {
+        fixture.write(playbook, text);
+        fixture.write("playbooks/vault.yml", "$ANSIBLE_VAULT;1.1;AES256\n3633\n");
+        let problems = judge_playbooks(&fixture).problems;
+        let shown = problems.render(anode::diagnose::Colour::Never);
+        assert!(!problems.has_errors() && shown.contains(said) && shown.contains("could not judge"), "{shown}");
+    }
+}
+
+#[test]
+fn without_ansible_the_check_lists_that_it_was_not_asked() {
+    let fixture = Fixture::example();
+    let mut check = Command::new(env!("CARGO_BIN_EXE_anode"));
+    check.args(["check", "--json", "--repository"]).arg(fixture.path()).env("PATH", "/nowhere");
+    let output = check.output().unwrap();
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let asked = said["validators"].as_array().unwrap().iter().find(|asked| asked["name"] == "ansible-playbook");
+    let wanted = serde_json::json!({
+        "name": "ansible-playbook", "kind": "program", "files": 1, "not_run": "install `ansible-core`",
+    });
+    assert_eq!(asked, Some(&wanted));
+    let problem =
+        said["problems"].as_array().unwrap().iter().find(|problem| problem["file"] == "debian-server/profile.toml");
+    assert_eq!(problem.unwrap()["message"], "`ansible-playbook` was not run");
+}
