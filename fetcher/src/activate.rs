@@ -100,6 +100,8 @@ pub struct Order<'a> {
     pub profile: Option<String>,
     /// Answers that are given in advance.
     pub given: Given,
+    /// Whether what the profile is can be handed over here: asked as soon as its pack is open, and before any question of it.
+    pub suits: &'a dyn Fn(&Manifest) -> Result<(), Failure>,
 }
 
 /// Where a run gets and keeps its bytes.
@@ -273,6 +275,7 @@ fn attempt(
         };
         profile = Some(wanted);
     };
+    (order.suits)(contents.manifest())?;
     let snapshot =
         client.snapshot().cloned().ok_or_else(|| Failure::Internal("a pack without a release".to_owned()))?;
 

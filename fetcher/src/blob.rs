@@ -1,18 +1,20 @@
-//! One pinned file: fetched, hashed while it comes, and put in its place only if it is the right one.
+//! Pinned files: fetched, hashed while they come, and used only if they are the right ones.
 //!
-//! Hooks in an installer's initramfs call this for a second stage that the installer itself would fetch and not check. The hash comes from a verified
-//! pack, so it does not matter who delivers the bytes; length and hash are all that is believed.
+//! Hooks in an installer's initramfs call `anode-fetch blob` for a second stage that the installer itself would fetch and not check; the hand-over by
+//! kexec gets kernel and initrd in the same way. The hash comes from a verified pack, so it does not matter who delivers the bytes; length and hash are
+//! all that is believed.
 
 use std::fs::File;
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{self, Read, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use anode_bundle::client::FetchError;
-use anode_bundle::name::{Hashing, Sha256};
+use anode_bundle::name::{Hashing, Sha256, tree};
 use anode_bundle::{Moment, Refusal};
 
-use crate::error::Failure;
+use crate::error::{Failure, reason};
+use crate::folder::Folder;
 use crate::hand_over::NewFile;
 use crate::transport::{Address, Https, Limits};
 
@@ -34,27 +36,55 @@ pub struct Pinned {
     pub sha256: Sha256,
     /// Its length in bytes.
     pub length: u64,
-    /// Where it goes; nothing is overwritten.
-    pub out: PathBuf,
 }
 
-/// Fetches it from the first address that has it. `progress` hears of every whole tenth.
+/// Who may have it: a copy of the tree, then whoever is named.
+pub struct Origin<'a> {
+    /// A tree that may hold it among its objects.
+    pub cache: Option<&'a Folder>,
+    /// Asks the addresses.
+    pub https: &'a mut Https,
+    /// The time at which certificates are judged.
+    pub now: Moment,
+}
+
+/// Takes the bytes as they come, and forgets them when they were the wrong ones.
+pub trait Sink {
+    /// From the beginning, whatever was taken before.
+    ///
+    /// # Errors
+    /// What the local file can say.
+    fn begin(&mut self) -> io::Result<()>;
+
+    /// The next piece, not verified yet.
+    ///
+    /// # Errors
+    /// As [`Sink::begin`].
+    fn take(&mut self, piece: &[u8]) -> io::Result<()>;
+
+    /// What such an error means.
+    fn failed(&self, error: &io::Error) -> Failure;
+}
+
+/// Fetches one pinned file into `sink` from the first place that has it. `progress` hears how many bytes there are.
 ///
 /// # Errors
-/// [`Failure::Io`] for local files; otherwise what was wrong with the first address, or, if any of them delivered other bytes, [`Refusal::Integrity`].
-pub fn fetch(
+/// What the sink says; otherwise what was wrong with the first place, or, if any of them delivered other bytes, [`Refusal::Integrity`].
+pub fn bring(
     pinned: &Pinned,
-    transport: &mut Https,
-    now: Moment,
+    origin: &mut Origin<'_>,
+    sink: &mut dyn Sink,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), Failure> {
-    let place = NewFile::at(&pinned.out, "--out")?;
     let mut first: Option<Failure> = None;
-    for address in &pinned.addresses {
-        let failure = match deliver(pinned, address, transport, now, &place, progress) {
-            Ok(file) => return place.settle(&file).map_err(|error| place.failed(&error)),
-            Err(failure @ Failure::Io { .. }) => return Err(failure),
-            Err(failure) => failure,
+    let object = tree::object(&pinned.sha256);
+    let kept = origin.cache.and_then(|cache| cache.open(&object, pinned.length));
+    let local = kept.map(Place::Kept);
+    for place in local.into_iter().chain(pinned.addresses.iter().map(Place::Address)) {
+        let failure = match place.deliver(pinned, origin, sink, progress) {
+            Ok(()) => return Ok(()),
+            Err(Broken::Here(error)) => return Err(sink.failed(&error)),
+            Err(Broken::There(refusal)) => Failure::from(refusal),
         };
         let is_wrong = matches!(failure, Failure::Refused(Refusal::Integrity { .. }));
         if first.is_none() || is_wrong {
@@ -64,52 +94,113 @@ pub fn fetch(
     Err(first.unwrap_or_else(|| Failure::Internal("no address was given".to_owned())))
 }
 
-fn deliver(
-    pinned: &Pinned,
-    address: &Address,
-    transport: &mut Https,
-    now: Moment,
-    place: &NewFile<'_>,
-    progress: &mut dyn FnMut(u64),
-) -> Result<File, Failure> {
-    let mut file = place.begin().map_err(|error| place.failed(&error))?;
-    let mut hashing = Hashing::default();
-    let (mut length, mut tenth) = (0, 0);
-    let mut unwritten = None;
-    let streamed = transport.stream(address, pinned.length, now, &mut |piece| {
-        hashing.update(piece);
-        length += piece.len() as u64;
-        if let Err(error) = file.write_all(piece) {
-            unwritten = Some(error);
-            return Err(FetchError::Unreachable(String::new()));
+enum Place<'a> {
+    Kept(File),
+    Address(&'a Address),
+}
+
+/// Whose fault it is decides whether the next place is asked.
+enum Broken {
+    Here(io::Error),
+    There(Refusal),
+}
+
+impl Place<'_> {
+    fn deliver(
+        self,
+        pinned: &Pinned,
+        origin: &mut Origin<'_>,
+        sink: &mut dyn Sink,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(), Broken> {
+        sink.begin().map_err(Broken::Here)?;
+        let mut hashing = Hashing::default();
+        let mut length = 0;
+        let mut unwritten = None;
+        let mut take = |piece: &[u8]| {
+            hashing.update(piece);
+            length += piece.len() as u64;
+            progress(length);
+            sink.take(piece).map_err(|error| {
+                unwritten = Some(error);
+                FetchError::Unreachable(String::new())
+            })
+        };
+        let (name, streamed) = match self {
+            Place::Kept(file) => ("the copy of the tree".to_owned(), read(file, pinned.length, &mut take)),
+            Place::Address(address) => {
+                let streamed = origin.https.stream(address, pinned.length, origin.now, &mut take);
+                (address.as_str().to_owned(), streamed)
+            }
+        };
+        if let Some(error) = unwritten {
+            return Err(Broken::Here(error));
         }
-        let reached = (length * 10).checked_div(pinned.length).unwrap_or(10);
-        if reached > tenth {
-            tenth = reached;
-            progress(reached);
+        streamed.map_err(|error| Broken::There(error.refusal()))?;
+        let found = hashing.finish();
+        if length != pinned.length || found != pinned.sha256 {
+            return Err(Broken::There(Refusal::Integrity {
+                what: name,
+                wanted: format!("{} ({} bytes)", pinned.sha256, pinned.length),
+                found: format!("{found} ({length} bytes)"),
+            }));
         }
         Ok(())
-    });
-    if let Some(error) = unwritten {
-        return Err(place.failed(&error));
     }
-    streamed.map_err(|error| error.refusal())?;
-    let found = hashing.finish();
-    if length != pinned.length || found != pinned.sha256 {
-        return Err(Refusal::Integrity {
-            what: address.as_str().to_owned(),
-            wanted: format!("{} ({} bytes)", pinned.sha256, pinned.length),
-            found: format!("{found} ({length} bytes)"),
+}
+
+fn read(file: File, limit: u64, take: &mut dyn FnMut(&[u8]) -> Result<(), FetchError>) -> Result<(), FetchError> {
+    let mut file = file.take(limit);
+    let mut piece = [0; 64 << 10];
+    loop {
+        let failed = |error: io::Error| FetchError::Unreachable(format!("the copy of the tree: {}", reason(&error)));
+        let amount = file.read(&mut piece).map_err(failed)?;
+        match piece.get(..amount) {
+            Some(piece) if !piece.is_empty() => take(piece)?,
+            _ => return Ok(()),
         }
-        .into());
     }
-    Ok(file)
+}
+
+/// Fetches one pinned file to `out`, which appears complete and verified or not at all.
+///
+/// # Errors
+/// [`Failure::Io`] for local files, and as [`bring`].
+pub fn fetch(
+    pinned: &Pinned,
+    out: &Path,
+    origin: &mut Origin<'_>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), Failure> {
+    let mut draft = Draft { place: NewFile::at(out, "--out")?, file: None };
+    bring(pinned, origin, &mut draft, progress)?;
+    let settled = draft.file.as_ref().map_or(Ok(()), |file| draft.place.settle(file));
+    settled.map_err(|error| draft.place.failed(&error))
+}
+
+/// A new file on its way to its place.
+struct Draft<'p> {
+    place: NewFile<'p>,
+    file: Option<File>,
+}
+
+impl Sink for Draft<'_> {
+    fn begin(&mut self) -> io::Result<()> {
+        self.file = Some(self.place.begin()?);
+        Ok(())
+    }
+
+    fn take(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), |file| file.write_all(piece))
+    }
+
+    fn failed(&self, error: &io::Error) -> Failure {
+        self.place.failed(error)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
     use crate::transport::tests::server::Server;
     use crate::transport::{Credentials, PlainHttp, Settings};
@@ -131,13 +222,14 @@ mod tests {
                 addresses: addresses.iter().map(address).collect(),
                 sha256: Sha256::of(BYTES),
                 length: BYTES.len() as u64,
-                out: self.folder.path().join("out"),
             };
             let limits = Limits { idle: Duration::from_secs(2), ..LIMITS };
             let credentials = Credentials::new(&[], None).unwrap();
             let mut https = Https::new(Settings { credentials, plain_http: PlainHttp::ForPinned, limits });
-            let mut tenths = Vec::new();
-            fetch(&pinned, &mut https, Moment::EPOCH, &mut |tenth| tenths.push(tenth)).map(|()| tenths)
+            let mut origin = Origin { cache: None, https: &mut https, now: Moment::EPOCH };
+            let mut heard = Vec::new();
+            let out = self.folder.path().join("out");
+            fetch(&pinned, &out, &mut origin, &mut |length| heard.push(length)).map(|()| heard)
         }
 
         /// The files in the folder, with what is in them.
@@ -164,7 +256,7 @@ mod tests {
     #[test]
     fn the_right_bytes_take_their_place_and_progress_is_told() {
         let place = Place::new();
-        assert_eq!(place.fetch(&[bytes(BYTES)]).unwrap().last(), Some(&10));
+        assert_eq!(place.fetch(&[bytes(BYTES)]).unwrap().last(), Some(&16));
         assert_eq!(place.files(), [("out".to_owned(), BYTES.to_vec())]);
         // Nothing is overwritten, not even by itself.
         assert_eq!(place.fetch(&[bytes(BYTES)]).unwrap_err().exit().number(), 50);

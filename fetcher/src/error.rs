@@ -36,8 +36,13 @@ pub enum Failure {
         remedy: String,
     },
     /// The verified files can not reach the installer.
-    #[error("{0}")]
-    HandOver(String),
+    #[error("{problem}")]
+    HandOver {
+        /// Which step failed, and why.
+        problem: String,
+        /// What would help.
+        remedy: String,
+    },
     /// A bug.
     #[error("{0}")]
     Internal(String),
@@ -46,6 +51,10 @@ pub enum Failure {
 impl Failure {
     pub(crate) fn usage(problem: impl Into<String>, remedy: impl Into<String>) -> Failure {
         Failure::Usage { problem: problem.into(), remedy: remedy.into() }
+    }
+
+    pub(crate) fn hand_over(problem: impl Into<String>, remedy: impl Into<String>) -> Failure {
+        Failure::HandOver { problem: problem.into(), remedy: remedy.into() }
     }
 
     pub(crate) fn io(problem: impl Into<String>) -> Failure {
@@ -62,7 +71,7 @@ impl Failure {
             Self::Refused(refusal) => refusal.exit(),
             Self::Answers(_) => ExitCode::AnswerInvalid,
             Self::Io { .. } => ExitCode::Io,
-            Self::HandOver(_) => ExitCode::HandOver,
+            Self::HandOver { .. } => ExitCode::HandOver,
             Self::Internal(_) => ExitCode::Internal,
         }
     }
@@ -71,12 +80,11 @@ impl Failure {
     #[must_use]
     pub fn remedy(&self) -> String {
         match self {
-            Self::Usage { remedy, .. } | Self::Io { remedy, .. } => remedy.clone(),
+            Self::Usage { remedy, .. } | Self::Io { remedy, .. } | Self::HandOver { remedy, .. } => remedy.clone(),
             Self::Declined => "start again when you are ready".to_owned(),
             Self::NoAnswer(_) => "type at a terminal, or give `--code`, `--profile` and `--answer`".to_owned(),
             Self::Refused(refusal) => refusal.remedy().to_owned(),
             Self::Answers(refusals) => refusals.first().map(Refusal::remedy).unwrap_or_default().to_owned(),
-            Self::HandOver(_) => "tell the operator: the profile has to put its files elsewhere".to_owned(),
             Self::Internal(_) => "this is a bug: please report it with the command line, without the code".to_owned(),
         }
     }
@@ -107,7 +115,7 @@ mod tests {
             Failure::Refused(Refusal::CodeUnknown),
             Failure::Answers(vec![Refusal::AnswerInvalid { prompt: "p".into(), problem: "is missing".into() }]),
             Failure::io("a"),
-            Failure::HandOver("a".into()),
+            Failure::hand_over("a", "b"),
             Failure::Internal("a".into()),
         ] {
             assert!(!failure.remedy().is_empty(), "{failure:?}");

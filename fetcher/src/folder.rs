@@ -62,7 +62,9 @@ impl Folder {
         Ok(folder)
     }
 
-    fn try_read(&self, path: &str, limit: u64) -> Option<Vec<u8>> {
+    /// A regular file of at most `limit` bytes, for reading it once; no step of its path is a link.
+    #[must_use]
+    pub fn open(&self, path: &str, limit: u64) -> Option<File> {
         let path = SafePath::new(path).ok()?;
         let (parents, name) = split(&path);
         let folder = self.open_folder(parents).ok()?;
@@ -71,11 +73,14 @@ impl Folder {
         let file = openat(&folder, name, flags, Mode::empty()).ok()?;
         let status = fstat(&file).ok()?;
         let length = u64::try_from(status.st_size).ok()?;
-        if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile || length > limit {
-            return None;
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(length).ok()?);
-        File::from(file).take(limit.saturating_add(1)).read_to_end(&mut bytes).ok()?;
+        let is_fit = FileType::from_raw_mode(status.st_mode) == FileType::RegularFile && length <= limit;
+        is_fit.then(|| File::from(file))
+    }
+
+    fn try_read(&self, path: &str, limit: u64) -> Option<Vec<u8>> {
+        let file = self.open(path, limit)?;
+        let mut bytes = Vec::with_capacity(usize::try_from(file.metadata().ok()?.len().min(limit)).ok()?);
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes).ok()?;
         (bytes.len() as u64 <= limit).then_some(bytes)
     }
 

@@ -10,6 +10,7 @@ use anode_bundle::Moment;
 use crate::cli::Host;
 use crate::console::{Standard, Terminal};
 use crate::facts::Facts;
+use crate::kexec::{Kernel, Running};
 
 /// Standard streams, the system's clock, sysfs.
 #[derive(Debug, Default)]
@@ -36,6 +37,10 @@ impl Host for ThisMachine {
 
     fn facts(&self) -> Facts {
         Facts::read(Path::new("/"))
+    }
+
+    fn kernel(&self) -> Box<dyn Kernel> {
+        Box::new(Running)
     }
 
     fn locale(&self) -> Option<String> {

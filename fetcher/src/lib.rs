@@ -16,6 +16,7 @@ pub mod facts;
 pub mod folder;
 pub mod hand_over;
 pub mod host;
+pub mod kexec;
 pub mod transport;
 
 pub mod crypt;

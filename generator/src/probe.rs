@@ -54,6 +54,7 @@ pub fn probe(
         facts: Facts::default(),
         profile: attempt.profile.map(str::to_owned),
         given: attempt.given,
+        suits: &|_| Ok(()),
     };
     let activated = activate(&order, Sources { transport, state: None, cache: None }, &mut person)?;
     activated.files()?;

@@ -59,12 +59,21 @@ pub(super) struct Activate {
     pub code_file: Option<PathBuf>,
     pub profile: Option<String>,
     pub answers: Given,
-    pub target: Target,
+    pub destination: Destination,
+}
+
+/// Where the verified files go.
+pub(super) enum Destination {
+    /// To a folder or file.
+    Written(Target),
+    /// Into the initrd of the installer's kernel, which is loaded.
+    Kexec,
 }
 
 /// A pinned file.
 pub(super) struct Blob {
     pub pinned: Pinned,
+    pub out: PathBuf,
     pub authorities: Vec<PathBuf>,
     pub now: Option<Moment>,
 }
@@ -88,6 +97,7 @@ struct Options {
     answers: Given,
     files: Option<PathBuf>,
     initrd: Option<PathBuf>,
+    kexec: bool,
     urls: Vec<String>,
     sha256: Option<Sha256>,
     length: Option<u64>,
@@ -141,17 +151,22 @@ fn belongs(topic: Topic, name: &str) -> bool {
             matches!(topic, Topic::Activate | Topic::Update)
         }
         "url" | "sha256" | "length" | "out" => topic == Topic::Blob,
-        "code" | "code-file" | "profile" | "answer" | "files" | "initrd" => topic == Topic::Activate,
+        "code" | "code-file" | "profile" | "answer" | "files" | "initrd" | "kexec" => topic == Topic::Activate,
         _ => false,
     }
 }
 
 impl Options {
     fn take(&mut self, name: &str, parser: &mut lexopt::Parser, topic: Topic) -> Result<(), Failure> {
-        if name == "allow-http" {
-            self.allow_http = true;
-            return Ok(());
+        match name {
+            "allow-http" => self.allow_http = true,
+            "kexec" => self.kexec = true,
+            _ => return self.take_value(name, parser, topic),
         }
+        Ok(())
+    }
+
+    fn take_value(&mut self, name: &str, parser: &mut lexopt::Parser, topic: Topic) -> Result<(), Failure> {
         let value = parser.value().map_err(|error| usage(&error, topic))?;
         let text = || {
             value
@@ -228,11 +243,15 @@ impl Options {
                 if rest.code.is_some() && rest.code_file.is_some() {
                     return Err(Failure::usage("`--code` and `--code-file` are given together", "give one of them"));
                 }
-                let target = match (rest.files, rest.initrd) {
-                    (Some(dir), None) => Target::Files(dir),
-                    (None, Some(file)) => Target::Initrd(file),
-                    (None, None) => return Err(missing("files DIR` or `--initrd FILE", topic)),
-                    _ => return Err(Failure::usage("`--files` and `--initrd` are given together", "give one of them")),
+                let destination = match (rest.files, rest.initrd, rest.kexec) {
+                    (Some(dir), None, false) => Destination::Written(Target::Files(dir)),
+                    (None, Some(file), false) => Destination::Written(Target::Initrd(file)),
+                    (None, None, true) => Destination::Kexec,
+                    (None, None, false) => return Err(missing("files DIR`, `--initrd FILE` or `--kexec", topic)),
+                    _ => {
+                        let problem = "two of `--files`, `--initrd` and `--kexec` are given together";
+                        return Err(Failure::usage(problem, "give one of them"));
+                    }
                 };
                 Ok(Command::Activate(Box::new(Activate {
                     reach,
@@ -241,7 +260,7 @@ impl Options {
                     code_file: rest.code_file,
                     profile: rest.profile,
                     answers: rest.answers,
-                    target,
+                    destination,
                 })))
             }
         }
@@ -260,9 +279,9 @@ impl Options {
             addresses: self.urls.iter().map(address).collect::<Result<_, _>>()?,
             sha256: self.sha256.ok_or_else(|| missing("sha256 HEX", topic))?,
             length: self.length.ok_or_else(|| missing("length BYTES", topic))?,
-            out: self.out.ok_or_else(|| missing("out FILE", topic))?,
         };
-        Ok(Command::Blob(Box::new(Blob { pinned, authorities: self.authorities, now: self.now })))
+        let out = self.out.ok_or_else(|| missing("out FILE", topic))?;
+        Ok(Command::Blob(Box::new(Blob { pinned, out, authorities: self.authorities, now: self.now })))
     }
 
     fn reach(mut self, topic: Topic) -> Result<(Reach, Options), Failure> {

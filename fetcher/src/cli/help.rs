@@ -29,6 +29,10 @@ usage: anode-fetch activate --site URL... --root FILE TARGET [options]
   --initrd FILE         or write them as an archive that another boot loader
                         loads behind the installer's initrd; FILE must not
                         exist
+  --kexec               or load the installer's kernel, its initrd and the
+                        files into memory: kernel and initrd come from --cache
+                        or from where they were pinned, and are hashed. Needs
+                        root. Nothing is started: `systemctl kexec` does that
 
 without these the program asks:
   --code CODE           the activation code; other users of this machine can
@@ -54,7 +58,7 @@ const REACH: &str = "\
   --state DIR           keeps signed documents: protects against old trees
   --cache DIR           a copy of the tree, used where no mirror answers
   --ca FILE             believe the certificate authorities in this PEM file
-                        instead of the public ones; repeat it for more
+                        instead of the machine's own; repeat for more
   --client-cert FILE    show this certificate (PEM) to the server
   --client-key FILE     its private key (PEM)
   --now TIME            the reading of the clock, as 2026-11-30T12:00:00Z
@@ -73,7 +77,7 @@ usage: anode-fetch blob --url URL... --sha256 HEX --length BYTES --out FILE
   --out FILE            where it goes; FILE must not exist, and appears complete
                         and verified or not at all
   --ca FILE             believe the certificate authorities in this PEM file
-                        instead of the public ones; repeat it for more
+                        instead of the machine's own; repeat for more
   --now TIME            the reading of the clock, as 2026-11-30T12:00:00Z
 ";
 

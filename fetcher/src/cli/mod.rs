@@ -16,15 +16,16 @@ use anode_bundle::trust::Clock;
 use anode_bundle::{ExitCode, Moment, Refusal};
 use zeroize::Zeroizing;
 
-use crate::activate::{Order, Person, Shipped, Sources, activate, read_limited};
-use crate::blob;
+use crate::activate::{Activated, Order, Person, Shipped, Sources, activate, read_limited};
+use crate::blob::{self, Origin};
 use crate::console::{Console, Language, Terminal};
 use crate::error::Failure;
 use crate::facts::Facts;
 use crate::folder::Folder;
-use crate::hand_over::Carry;
-use crate::transport::{Credentials, Https, Limits, PlainHttp, Settings};
-use arguments::{Activate, Blob, Command, Reach, Talk};
+use crate::hand_over::{Carry, initrd_archive};
+use crate::kexec::{self, Kernel};
+use crate::transport::{Credentials, Https, Limits, PlainHttp, Settings, public_authorities};
+use arguments::{Activate, Blob, Command, Destination, Reach, Talk};
 use outcome::{Outcome, Updated};
 
 const CODE_FILE_LIMIT: u64 = 1 << 10;
@@ -49,6 +50,9 @@ pub trait Host {
 
     /// The locale of the environment.
     fn locale(&self) -> Option<String>;
+
+    /// The kernel that runs, for `--kexec`.
+    fn kernel(&self) -> Box<dyn Kernel>;
 }
 
 /// Runs one command. `arguments` come without the program's name.
@@ -112,7 +116,7 @@ fn perform_update(
     let clock = clock(host, reach);
     let language = language(host, talk);
     let mut opened = Opened::new(reach)?;
-    let mut console = Console::new(host.terminal(), language, None, Vec::new(), String::new());
+    let mut console = Console::new(host.terminal(), language, None, Vec::new(), None);
     let updated = {
         let mut observer = |event| console.tell(&event);
         let mut sources = opened.sources();
@@ -132,7 +136,11 @@ fn perform_update(
 
 fn perform_activate(host: &mut dyn Host, wanted: Activate, warnings: &mut Vec<String>) -> Result<Outcome, Failure> {
     // Everything that can be wrong on this machine is found out before the network is used.
-    wanted.target.check()?;
+    let mut kernel = host.kernel();
+    match &wanted.destination {
+        Destination::Written(target) => target.check()?,
+        Destination::Kexec => kernel.check()?,
+    }
     let code = given_code(&wanted)?;
     let shipped = Shipped::read(&wanted.reach.root)?;
     let mut opened = Opened::new(&wanted.reach)?;
@@ -149,26 +157,65 @@ fn perform_activate(host: &mut dyn Host, wanted: Activate, warnings: &mut Vec<St
         facts: facts.hardware(),
         profile: wanted.profile,
         given: wanted.answers,
+        suits: match wanted.destination {
+            Destination::Written(_) => &|_| Ok(()),
+            Destination::Kexec => &kexec::check_manifest,
+        },
     };
     let language = language(host, &wanted.talk);
-    let target = wanted.target.path().display().to_string();
+    let target = match &wanted.destination {
+        Destination::Written(target) => Some(target.path().display().to_string()),
+        Destination::Kexec => None,
+    };
     let mut console = Console::new(host.terminal(), language, code, facts.disks, target);
     let activated = activate(&order, opened.sources(), &mut console);
     warnings.append(&mut console.warnings);
     let activated = activated?;
-    let files =
-        wanted.target.write(&activated.files()?, &activated.selection, Carry::of(activated.contents.manifest()))?;
+    let authorities = || match wanted.reach.authorities.as_slice() {
+        [] => public_authorities(),
+        given => Some(given.iter().filter_map(|file| read_limited(file, PEM_LIMIT).ok()).flatten().collect()),
+    };
+    let carry = Carry::of(activated.contents.manifest(), authorities);
+    let files = match &wanted.destination {
+        Destination::Written(target) => target.write(&activated.files()?, &activated.selection, carry)?,
+        Destination::Kexec => load(&activated, carry, &wanted.reach, &mut *kernel, &mut console)?,
+    };
     console.done(files.len());
     Ok(Outcome::Activated { selection: Box::new(activated.selection), files })
 }
 
+/// The installer's kernel, its initrd and the verified files, into the memory of the running kernel.
+fn load(
+    activated: &Activated,
+    carry: Carry,
+    reach: &Reach,
+    kernel: &mut dyn Kernel,
+    console: &mut Console<'_>,
+) -> Result<Vec<String>, Failure> {
+    let contents = &activated.contents;
+    kexec::check_manifest(contents.manifest())?;
+    let (Some(boot), Some(line)) = (&contents.manifest().boot, contents.command_line(&activated.answers)?) else {
+        return Err(Failure::Internal("a profile without a kernel".to_owned()));
+    };
+    let (archive, paths) = initrd_archive(&activated.files()?, &activated.selection, carry)?;
+    let credentials = credentials(&reach.authorities, reach.client.as_ref())?;
+    let settings = Settings { credentials, plain_http: PlainHttp::ForPinned, limits: blob::LIMITS };
+    let cache = reach.cache.clone().map(Folder::new);
+    let mut origin =
+        Origin { cache: cache.as_ref(), https: &mut Https::new(settings), now: activated.selection.activated_at };
+    let installer = kexec::Installer { boot, command_line: &line, archive: &archive };
+    kexec::load(&installer, kernel, &mut origin, &mut |name, length, total| console.progress(name, length, total))?;
+    Ok(paths)
+}
+
 fn perform_blob(host: &mut dyn Host, wanted: Blob) -> Result<Outcome, Failure> {
     let credentials = credentials(&wanted.authorities, None)?;
-    let mut transport = Https::new(Settings { credentials, plain_http: PlainHttp::ForPinned, limits: blob::LIMITS });
+    let mut https = Https::new(Settings { credentials, plain_http: PlainHttp::ForPinned, limits: blob::LIMITS });
     let now = wanted.now.unwrap_or_else(|| host.clock());
-    let name = wanted.pinned.out.display().to_string();
-    let terminal = host.terminal();
-    blob::fetch(&wanted.pinned, &mut transport, now, &mut |tenths| terminal.say(&format!("{name}: {tenths}0 %")))?;
+    let mut origin = Origin { cache: None, https: &mut https, now };
+    let (name, total) = (wanted.out.display().to_string(), wanted.pinned.length);
+    let mut console = Console::new(host.terminal(), Language::default(), None, Vec::new(), None);
+    blob::fetch(&wanted.pinned, &wanted.out, &mut origin, &mut |length| console.progress(&name, length, total))?;
     Ok(Outcome::Text(String::new()))
 }
 

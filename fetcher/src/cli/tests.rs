@@ -22,6 +22,10 @@ impl Terminal for Paper {
         self.said.push(line.to_owned());
     }
 
+    fn overwrite(&mut self, line: &str) {
+        self.say(line);
+    }
+
     fn ask(&mut self, question: &str, _echo: Echo) -> io::Result<Option<Zeroizing<String>>> {
         self.said.push(question.to_owned());
         Ok(None)
@@ -53,6 +57,10 @@ impl Host for Paper {
         Facts::read(Path::new("/nowhere"))
     }
 
+    fn kernel(&self) -> Box<dyn Kernel> {
+        Box::new(kexec::Running)
+    }
+
     fn locale(&self) -> Option<String> {
         None
     }
@@ -75,13 +83,20 @@ fn misuse_is_refused_with_a_remedy() {
         ("--quiet", "`--quiet` is not an option"),
         ("activate", "`--root FILE` is missing"),
         ("activate --root r --files d", "`--site URL` is missing"),
-        (&format!("activate {REACH}"), "`--files DIR` or `--initrd FILE` is missing"),
-        (&format!("activate {REACH} --kexec"), "`--kexec` is not an option"),
+        (&format!("activate {REACH}"), "`--files DIR`, `--initrd FILE` or `--kexec` is missing"),
+        (
+            &format!("activate {REACH} --files d --kexec"),
+            "two of `--files`, `--initrd` and `--kexec` are given together",
+        ),
+        (&format!("update {REACH} --state s --kexec"), "`--kexec` is not an option"),
         (&format!("activate {REACH} --image /dev/sda"), "`--image` is not an option"),
         (&format!("activate {REACH} --insecure --files d"), "`--insecure` is not an option"),
         (&format!("activate {REACH} --files d --files e"), "`--files` is given twice"),
         (&format!("activate {REACH} --files d --code a --code-file b"), "given together"),
-        (&format!("activate {REACH} --files d --initrd i"), "`--files` and `--initrd` are given together"),
+        (
+            &format!("activate {REACH} --files d --initrd i"),
+            "two of `--files`, `--initrd` and `--kexec` are given together",
+        ),
         (&format!("update {REACH} --state s --initrd i"), "`--initrd` is not an option"),
         (&format!("activate {REACH} --files d --answer x"), "`--answer` without a name"),
         (&format!("activate {REACH} --files d --answer x=1 --answer x=2"), "`--answer x=…` is given twice"),

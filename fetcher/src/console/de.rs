@@ -25,6 +25,7 @@ pub(super) const WORDS: Words = Words {
     profile: "Profil",
     installer: "Installation",
     release: "Release",
+    memory: "der Speicher dieses Computers",
     folder: "Ziel",
     unpinned: "Vorsicht: Die Installation lädt Teile nach, die nicht festgelegt sind: {how}",
     hidden: "(nicht angezeigt)",

@@ -25,6 +25,7 @@ pub(super) const WORDS: Words = Words {
     profile: "Profile",
     installer: "Installer",
     release: "Release",
+    memory: "the memory of this computer",
     folder: "Target",
     unpinned: "Careful: the installer fetches parts that are not pinned: {how}",
     hidden: "(not shown)",

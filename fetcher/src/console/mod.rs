@@ -6,6 +6,7 @@
 mod de;
 mod en;
 mod keys;
+mod progress;
 mod questions;
 mod terminal;
 mod words;
@@ -28,6 +29,7 @@ use crate::answers::Sheet;
 use crate::error::{Failure, reason};
 use crate::facts::Disk;
 
+use progress::Transfer;
 pub use terminal::{Echo, Standard, Terminal};
 pub use words::Language;
 use words::{Words, fill};
@@ -44,26 +46,29 @@ pub struct Console<'a> {
     unasked: Option<Unasked>,
     disks: Vec<Disk>,
     target: String,
+    transfer: Option<Transfer>,
     /// What went wrong and did not stop the run.
     pub warnings: Vec<String>,
 }
 
 impl<'a> Console<'a> {
     /// `code`, if it was given in advance: then nothing is asked. `disks` are shown where a disk is asked for, `target` is named before the last
-    /// question.
+    /// question; `None` is this machine's memory.
     pub fn new(
         terminal: &'a mut dyn Terminal,
         language: Language,
         code: Option<Secret>,
         disks: Vec<Disk>,
-        target: String,
+        target: Option<String>,
     ) -> Console<'a> {
+        let words = language.words();
         Console {
             terminal,
-            words: language.words(),
+            words,
             unasked: code.map(Unasked::new),
             disks,
-            target,
+            target: target.unwrap_or_else(|| words.memory.to_owned()),
+            transfer: None,
             warnings: Vec::new(),
         }
     }

@@ -27,6 +27,9 @@ pub trait Terminal {
     /// One line.
     fn say(&mut self, line: &str);
 
+    /// One line in the place of the one before, if that was said in this way too.
+    fn overwrite(&mut self, line: &str);
+
     /// Asks, and reads one line; `None` at the end of the input.
     ///
     /// # Errors
@@ -45,6 +48,11 @@ impl Terminal for Standard {
     fn say(&mut self, line: &str) {
         // Nobody may be reading; that is no reason to stop.
         let _ = writeln!(io::stderr(), "{line}");
+    }
+
+    fn overwrite(&mut self, line: &str) {
+        // Back to the first column, the line, and nothing behind it (ECMA-48, EL).
+        let _ = write!(io::stderr(), "\r{line}\x1b[K");
     }
 
     fn ask(&mut self, question: &str, echo: Echo) -> io::Result<Option<Zeroizing<String>>> {

@@ -34,6 +34,10 @@ impl Terminal for Typist {
         self.seen.push('\n');
     }
 
+    fn overwrite(&mut self, line: &str) {
+        self.say(line);
+    }
+
     fn ask(&mut self, question: &str, echo: Echo) -> io::Result<Option<Zeroizing<String>>> {
         self.say(question);
         self.echoes.push(echo);
@@ -60,7 +64,7 @@ fn console(typist: &mut Typist) -> Console<'_> {
         rotational: false,
     };
     let disks = vec![disk("sda", 500_107_862_016, false), disk("sdb", 16_000_000_000, true)];
-    Console::new(typist, Language::English, None, disks, "/tmp/out".to_owned())
+    Console::new(typist, Language::English, None, disks, Some("/tmp/out".to_owned()))
 }
 
 fn answer(prompts: &[Prompt], lines: &[&'static str]) -> (Result<Answers, Failure>, Typist) {
@@ -160,7 +164,7 @@ fn a_stopped_clock_is_asked_about_and_nonsense_is_not_a_date() {
 fn with_a_code_given_nothing_is_asked() {
     let mut typist = Typist::default();
     let code = Secret::parse(GOOD).ok();
-    let mut console = Console::new(&mut typist, Language::German, code, Vec::new(), String::new());
+    let mut console = Console::new(&mut typist, Language::German, code, Vec::new(), None);
     assert!(console.code().is_ok());
     assert_eq!(console.today(Moment::EPOCH).unwrap(), None);
     console.tell(&Event::Warning("mirror\u{1b}[2J 1".to_owned()));

@@ -63,6 +63,7 @@ pub(super) struct Words {
     pub profile: &'static str,
     pub installer: &'static str,
     pub release: &'static str,
+    pub memory: &'static str,
     pub folder: &'static str,
     pub unpinned: &'static str,
     pub hidden: &'static str,

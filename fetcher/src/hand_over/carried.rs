@@ -10,25 +10,35 @@ use zeroize::Zeroizing;
 use crate::error::{Failure, reason};
 
 /// Where hooks find it.
-const PATH: &str = "anode/anode-fetch";
+const PROGRAM: &str = "anode/anode-fetch";
+/// Where it finds whom to believe: an installer's initramfs has no certificates.
+const AUTHORITIES: &str = "anode/ca.pem";
 /// The program header that names a dynamic linker (ELF, `PT_INTERP`).
 const INTERPRETER: u32 = 3;
 
-/// This very program as a file of the archive.
-pub(super) fn program(files: &[FilledFile]) -> Result<FilledFile, Failure> {
-    if files.iter().any(|file| file.path.as_str() == PATH) {
-        let problem = format!("it has a file named `{PATH}`, which is reserved");
+/// This very program as a file of the archive, and the authorities that it believes.
+pub(super) fn files(files: &[FilledFile], authorities: Option<Vec<u8>>) -> Result<Vec<FilledFile>, Failure> {
+    if let Some(file) = files.iter().find(|file| [PROGRAM, AUTHORITIES].contains(&file.path.as_str())) {
+        let problem = format!("it has a file named `{}`, which is reserved", file.path);
         return Err(Refusal::UnsealFailed { what: "the pack".to_owned(), problem }.into());
     }
+    let remedy = "use the program of a medium";
     // Not `current_exe`: the path may mean another file by now.
-    let bytes = std::fs::read("/proc/self/exe")
-        .map_err(|error| Failure::HandOver(format!("this program can not read itself: {}", reason(&error))))?;
-    if needs_linker(&bytes) != Some(false) {
-        let text = "the installer's initrd needs this program, and it is not a static one: use the program of a medium";
-        return Err(Failure::HandOver(text.to_owned()));
+    let program = std::fs::read("/proc/self/exe")
+        .map_err(|error| Failure::hand_over(format!("this program can not read itself: {}", reason(&error)), remedy))?;
+    if needs_linker(&program) != Some(false) {
+        let problem = "the installer's initrd needs this program, and it is not a static one";
+        return Err(Failure::hand_over(problem, remedy));
     }
-    let path = SafePath::new(PATH).map_err(|error| Failure::Internal(error.to_string()))?;
-    Ok(FilledFile { path, mode: 0o755, bytes: Zeroizing::new(bytes) })
+    let file = |path: &str, mode, bytes| {
+        let path = SafePath::new(path).map_err(|error| Failure::Internal(error.to_string()))?;
+        Ok::<_, Failure>(FilledFile { path, mode, bytes: Zeroizing::new(bytes) })
+    };
+    let mut carried = vec![file(PROGRAM, 0o755, program)?];
+    if let Some(authorities) = authorities {
+        carried.push(file(AUTHORITIES, 0o644, authorities)?);
+    }
+    Ok(carried)
 }
 
 /// Does a 64-bit little-endian ELF file name a dynamic linker? `None`: it is no such file.

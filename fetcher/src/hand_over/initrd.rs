@@ -3,9 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use anode_bundle::pack::FilledFile;
-
-use super::{NewFile, cpio};
+use super::NewFile;
 use crate::error::Failure;
 
 const OPTION: &str = "--initrd";
@@ -14,11 +12,10 @@ pub(super) fn check(file: &Path) -> Result<(), Failure> {
     NewFile::at(file, OPTION).map(|_| ())
 }
 
-pub(super) fn write(file: &Path, files: &[&FilledFile]) -> Result<(), Failure> {
+pub(super) fn write(file: &Path, archive: &[u8]) -> Result<(), Failure> {
     let place = NewFile::at(file, OPTION)?;
-    let archive = cpio::archive(files).map_err(|unfit| Failure::HandOver(unfit.to_string()))?;
     let written = place.begin().and_then(|mut file| {
-        file.write_all(&archive)?;
+        file.write_all(archive)?;
         place.settle(&file)
     });
     written.map_err(|error| place.failed(&error))

@@ -21,19 +21,25 @@ pub use selection::{ClockState, RunFacts, SELECTION_FILE, Selection};
 use crate::error::Failure;
 
 /// What else goes into an initrd.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Carry {
     /// Nothing.
     Nothing,
     /// This program, for the hooks of the pack.
-    Fetcher,
+    Fetcher {
+        /// The certificate authorities that it believes there (PEM), where this machine has any.
+        authorities: Option<Vec<u8>>,
+    },
 }
 
 impl Carry {
     /// What a pack wants.
     #[must_use]
-    pub fn of(manifest: &Manifest) -> Carry {
-        if manifest.boot.as_ref().is_some_and(|boot| boot.carry_fetcher) { Carry::Fetcher } else { Carry::Nothing }
+    pub fn of(manifest: &Manifest, authorities: impl FnOnce() -> Option<Vec<u8>>) -> Carry {
+        match manifest.boot.as_ref().is_some_and(|boot| boot.carry_fetcher) {
+            true => Carry::Fetcher { authorities: authorities() },
+            false => Carry::Nothing,
+        }
     }
 }
 
@@ -73,18 +79,45 @@ impl Target {
     /// carry. Nothing is left behind then.
     pub fn write(&self, files: &[FilledFile], selection: &Selection, carry: Carry) -> Result<Vec<String>, Failure> {
         self.check()?;
-        let record = record(files, selection)?;
-        let program = match (self, carry) {
-            (Self::Initrd(_), Carry::Fetcher) => Some(carried::program(files)?),
-            _ => None,
-        };
-        let all: Vec<&FilledFile> = files.iter().chain([&record]).chain(&program).collect();
         match self {
-            Self::Files(dir) => files::write(dir, &all)?,
-            Self::Initrd(file) => initrd::write(file, &all)?,
+            Self::Files(dir) => {
+                let record = record(files, selection)?;
+                let all: Vec<&FilledFile> = files.iter().chain([&record]).collect();
+                files::write(dir, &all)?;
+                Ok(paths(&all))
+            }
+            Self::Initrd(file) => {
+                let (archive, paths) = initrd_archive(files, selection, carry)?;
+                initrd::write(file, &archive)?;
+                Ok(paths)
+            }
         }
-        Ok(all.iter().map(|file| file.path.as_str().to_owned()).collect())
     }
+}
+
+/// What an installer's initrd gets behind it: the files, the record of the choice, and what is carried. Also the paths in it.
+///
+/// # Errors
+/// As [`Target::write`].
+pub fn initrd_archive(
+    files: &[FilledFile],
+    selection: &Selection,
+    carry: Carry,
+) -> Result<(Zeroizing<Vec<u8>>, Vec<String>), Failure> {
+    let record = record(files, selection)?;
+    let carried = match carry {
+        Carry::Fetcher { authorities } => carried::files(files, authorities)?,
+        Carry::Nothing => Vec::new(),
+    };
+    let all: Vec<&FilledFile> = files.iter().chain([&record]).chain(&carried).collect();
+    let archive = cpio::archive(&all).map_err(|unfit| {
+        Failure::hand_over(unfit.to_string(), "tell the operator: the profile has to put its files elsewhere")
+    })?;
+    Ok((archive, paths(&all)))
+}
+
+fn paths(files: &[&FilledFile]) -> Vec<String> {
+    files.iter().map(|file| file.path.as_str().to_owned()).collect()
 }
 
 fn record(files: &[FilledFile], selection: &Selection) -> Result<FilledFile, Failure> {

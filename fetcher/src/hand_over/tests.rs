@@ -49,6 +49,10 @@ fn initrd(path: &Path) -> Target {
     Target::Initrd(path.to_owned())
 }
 
+fn carry() -> Carry {
+    Carry::Fetcher { authorities: Some(b"PEM".to_vec()) }
+}
+
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
@@ -148,12 +152,12 @@ fn a_program_that_needs_libraries_is_not_carried_into_another_systems_initrd() {
     let base = tempfile::tempdir().unwrap();
     let place = base.path().join("out");
     // The tests' own program is linked with the libraries of this system.
-    let failure = initrd(&place).write(&[file("a", 0o644, "a")], &selection(), Carry::Fetcher).unwrap_err();
+    let failure = initrd(&place).write(&[file("a", 0o644, "a")], &selection(), carry()).unwrap_err();
     assert_eq!((failure.exit().number(), failure.to_string().contains("not a static one")), (40, true));
     assert!(!place.exists());
     let reserved = [file("anode/anode-fetch", 0o755, "#!/bin/sh")];
-    assert!(initrd(&place).write(&reserved, &selection(), Carry::Fetcher).is_err());
+    assert!(initrd(&place).write(&reserved, &selection(), carry()).is_err());
     // A folder of files is for people and scripts, who have the program already.
-    let written = files(&place).write(&reserved, &selection(), Carry::Fetcher).unwrap();
+    let written = files(&place).write(&reserved, &selection(), carry()).unwrap();
     assert_eq!(written, ["anode/anode-fetch", SELECTION_FILE]);
 }

@@ -27,7 +27,7 @@ use ureq::{Agent, Body, Timeout};
 pub use address::{Address, BadAddress, PlainHttp};
 pub use connector::TlsConnector;
 use meter::{Allowance, MeterConnector};
-pub use tls::{BadPem, Credentials, describe as describe_tls};
+pub use tls::{BadPem, Credentials, describe as describe_tls, public_authorities};
 
 /// The only thing that a request says about its sender.
 pub const USER_AGENT: &str = "anode-fetch/1";
@@ -80,7 +80,7 @@ impl Settings {
     /// Public authorities only, `https` only, the limits of format 1.
     ///
     /// # Errors
-    /// Never in practice: the compiled-in authorities can be read.
+    /// Never in practice: a machine without authorities believes nobody.
     pub fn public() -> Result<Settings, BadPem> {
         Ok(Settings {
             credentials: Credentials::new(&[], None)?,

@@ -30,8 +30,8 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// `authorities` are PEM texts; with one or more of them, *only* these are believed, else the public ones that were compiled in. `client` is a
-    /// certificate chain and its key, both PEM.
+    /// `authorities` are PEM texts; with one or more of them, *only* these are believed, else the machine's own ([`public_authorities`]). `client` is
+    /// a certificate chain and its key, both PEM.
     ///
     /// # Errors
     /// [`BadPem`] if a text holds no certificate or key, or one that can not be read.
@@ -43,7 +43,9 @@ impl Credentials {
             }
         }
         if authorities.is_empty() {
-            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+            let bundle = public_authorities().unwrap_or_default();
+            // Distributions keep certificates in their bundles that no library likes; they vouch for nobody then.
+            roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&bundle).flatten());
         }
         let client = match client {
             Some((chain, key)) => {
@@ -64,9 +66,14 @@ impl Credentials {
     pub fn at(&self, now: Moment) -> Result<Arc<ClientConfig>, BadPem> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let time = At(UnixTime::since_unix_epoch(std::time::Duration::from_secs(now.seconds())));
-        let inner = WebPkiServerVerifier::builder_with_provider(self.roots.clone(), provider.clone())
-            .build()
-            .map_err(|error| BadPem(format!("the certificate authorities can not be used: {error}")))?;
+        let inner = match self.roots.is_empty() {
+            true => None,
+            false => Some(
+                WebPkiServerVerifier::builder_with_provider(self.roots.clone(), provider.clone())
+                    .build()
+                    .map_err(|error| BadPem(format!("the certificate authorities can not be used: {error}")))?,
+            ),
+        };
         let verifier = VerifierAt { inner, provider: provider.clone() };
         let builder = ClientConfig::builder_with_details(provider, Arc::new(time))
             .with_safe_default_protocol_versions()
@@ -81,6 +88,22 @@ impl Credentials {
         };
         Ok(Arc::new(config))
     }
+}
+
+/// Where distributions keep the public authorities as one PEM file: first the one that the hand-over carries into an installer's initramfs.
+const BUNDLES: [&str; 4] = [
+    "/anode/ca.pem",
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+];
+/// The bundle of 2026 has 220 KiB.
+const BUNDLE_LIMIT: u64 = 2 << 20;
+
+/// The certificate authorities that this machine believes, PEM; `None` where it has none.
+#[must_use]
+pub fn public_authorities() -> Option<Vec<u8>> {
+    BUNDLES.iter().find_map(|path| crate::activate::read_limited(path.as_ref(), BUNDLE_LIMIT).ok())
 }
 
 fn certificates(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>, BadPem> {
@@ -105,7 +128,8 @@ impl TimeProvider for At {
 /// present, so a certificate that is younger than T proves nothing against itself. One that ended before T is refused.
 #[derive(Debug)]
 struct VerifierAt {
-    inner: Arc<WebPkiServerVerifier>,
+    /// Nobody is believed where there are no authorities.
+    inner: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -118,9 +142,10 @@ impl ServerCertVerifier for VerifierAt {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        let inner = self.inner()?;
         let mut time = now;
         for _ in 0..NOT_YET_ROUNDS {
-            match self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, time) {
+            match inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, time) {
                 Err(rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. }))
                     if not_before > time =>
                 {
@@ -143,7 +168,7 @@ impl ServerCertVerifier for VerifierAt {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
+        self.inner()?.verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -152,17 +177,22 @@ impl ServerCertVerifier for VerifierAt {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
+        self.inner()?.verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
 const SELF_SIGNED: &str = "self-signed";
+const NO_AUTHORITIES: &str = "no authorities";
 
 impl VerifierAt {
+    fn inner(&self) -> Result<&WebPkiServerVerifier, rustls::Error> {
+        self.inner.as_deref().ok_or_else(|| rustls::Error::General(NO_AUTHORITIES.to_owned()))
+    }
+
     /// For the message only: does the certificate verify when it alone is believed?
     fn is_self_signed(&self, end_entity: &CertificateDer<'_>, name: &ServerName<'_>, time: UnixTime) -> bool {
         let mut itself = RootCertStore::empty();
@@ -211,6 +241,11 @@ pub fn describe(error: &rustls::Error, now: Moment) -> String {
             }
         },
         rustls::Error::General(text) if text == SELF_SIGNED => "its certificate is self-signed".to_owned(),
+        rustls::Error::General(text) if text == NO_AUTHORITIES => {
+            "its certificate can not be judged, because this machine has no certificate authorities: install \
+             `ca-certificates`, or name a file with `--ca`"
+                .to_owned()
+        }
         rustls::Error::AlertReceived(alert) => {
             format!("it ended TLS with the alert {alert:?}; it may want a client certificate")
         }

@@ -1,0 +1,159 @@
+//! `--kexec`: the verified kernel, its initrd with the files of the pack behind it, and the command line go to the running kernel, which keeps them
+//! until somebody starts them.
+//!
+//! Kernel and initrd are hashed while they come, joined by the rules that every unpacker of the kernel keeps, and read back before they are loaded.
+//! Nothing that was verified is written to a disk, and nothing on a disk is changed.
+
+mod draft;
+mod running;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io;
+
+use anode_bundle::pack::{Blob, Boot, HandOver, Manifest};
+
+use crate::blob::{Origin, Pinned, bring};
+use crate::error::{Failure, reason};
+use crate::transport::{Address, PlainHttp};
+use draft::{Draft, padding, read_back};
+pub use running::Running;
+
+/// A kernel copies what it loads into a buffer and from there to its place, beside what lies here (kexec_file_load(2)).
+const COPIES: u64 = 3;
+/// For everything else that goes on meanwhile.
+const RESERVE: u64 = 32 << 20;
+const MIB: u64 = 1 << 20;
+
+/// The kernel that runs, as far as the hand-over needs it.
+pub trait Kernel {
+    /// Would it take another kernel from us at all? Asked before the network is used.
+    ///
+    /// # Errors
+    /// [`Failure::HandOver`] with what to do.
+    fn check(&self) -> Result<(), Failure>;
+
+    /// Memory in bytes that can be had without harm; `None` if it does not say.
+    fn free_memory(&self) -> Option<u64>;
+
+    /// Loads; starting it is another call.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn load(&mut self, kernel: &File, initrd: &File, command_line: &str) -> io::Result<()>;
+}
+
+/// Is this a profile that is handed over in this way, and are its kernel and initrd pinned?
+///
+/// # Errors
+/// [`Failure::HandOver`].
+pub fn check_manifest(manifest: &Manifest) -> Result<(), Failure> {
+    if manifest.hand_over != HandOver::Kexec {
+        let problem = format!("the profile `{}` does not boot an installer's kernel", manifest.profile);
+        return Err(Failure::hand_over(problem, "choose another profile, or use `--files`"));
+    }
+    if manifest.boot.is_none() {
+        let problem = format!("the profile `{}` names no pinned kernel", manifest.profile);
+        return Err(Failure::hand_over(problem, "tell the operator: run `anode lock`, build and publish"));
+    }
+    Ok(())
+}
+
+/// What is to be loaded.
+pub struct Installer<'a> {
+    /// Kernel and initrds.
+    pub boot: &'a Boot,
+    /// The command line with the answers in it.
+    pub command_line: &'a str,
+    /// The files of the pack as an archive that begins with a block of zeros ([`crate::hand_over::archive`]).
+    pub archive: &'a [u8],
+}
+
+/// Brings kernel and initrds, joins, reads back, loads. `progress` hears the name of a part, how much of it there is, and its length.
+///
+/// # Errors
+/// [`Failure::HandOver`] for memory and for what the kernel says; as [`bring`] for what can not be had.
+pub fn load(
+    installer: &Installer<'_>,
+    kernel: &mut dyn Kernel,
+    origin: &mut Origin<'_>,
+    progress: &mut dyn FnMut(&str, u64, u64),
+) -> Result<(), Failure> {
+    let boot = installer.boot;
+    check_memory(installer, kernel)?;
+    let mut image = Draft::new()?;
+    fetch(&boot.kernel, &mut image, origin, progress)?;
+    let image = image.finish()?;
+    let mut initrd = Draft::new()?;
+    for blob in &boot.initrd {
+        fetch(blob, &mut initrd, origin, progress)?;
+        initrd.close_part()?;
+    }
+    initrd.append(installer.archive)?;
+    let initrd = initrd.finish()?;
+    read_back(&image, std::slice::from_ref(&boot.kernel), &[])?;
+    read_back(&initrd, &boot.initrd, installer.archive)?;
+    kernel.load(&image, &initrd, installer.command_line).map_err(|error| refused(&error))
+}
+
+fn check_memory(installer: &Installer<'_>, kernel: &dyn Kernel) -> Result<(), Failure> {
+    let boot = installer.boot;
+    let initrds = boot.initrd.iter().map(|blob| blob.length.saturating_add(padding(blob.length) as u64));
+    let parts = initrds.chain([boot.kernel.length, installer.archive.len() as u64]);
+    let total = parts.fold(0, u64::saturating_add);
+    let needed = total.saturating_mul(COPIES).saturating_add(RESERVE);
+    match kernel.free_memory() {
+        Some(free) if free < needed => {
+            let (needed, free) = (needed.div_ceil(MIB), free / MIB);
+            let problem = format!("loading this installer needs {needed} MiB of free memory, and {free} MiB are free");
+            Err(Failure::hand_over(problem, "use a machine with more memory, or a profile with a smaller installer"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn fetch(
+    blob: &Blob,
+    draft: &mut Draft,
+    origin: &mut Origin<'_>,
+    progress: &mut dyn FnMut(&str, u64, u64),
+) -> Result<(), Failure> {
+    let address = |url: &String| {
+        Address::parse(url, PlainHttp::ForPinned).map_err(|bad| {
+            Failure::hand_over(
+                bad.to_string(),
+                "tell the operator: `anode.lock` names an address that no medium can use",
+            )
+        })
+    };
+    let addresses = blob.urls.iter().map(address).collect::<Result<Vec<_>, _>>()?;
+    // The name that people know it by.
+    let name = addresses.last().and_then(|address| address.as_str().rsplit('/').next()).unwrap_or_default().to_owned();
+    let pinned = Pinned { addresses, sha256: blob.sha256, length: blob.length };
+    bring(&pinned, origin, draft, &mut |length| progress(&name, length, blob.length))
+}
+
+/// What kexec_file_load(2) says, in words.
+fn refused(error: &io::Error) -> Failure {
+    use rustix::io::Errno;
+    let signature = "the running kernel does not trust whoever signed the installer's kernel";
+    let (problem, remedy) = match Errno::from_io_error(error) {
+        Some(Errno::KEYREJECTED | Errno::NOKEY | Errno::NODATA | Errno::BADMSG | Errno::NOPKG) => (
+            signature,
+            "use a medium of that distribution's own boot chain, enrol its key (MOK), or turn off Secure Boot",
+        ),
+        Some(Errno::PERM | Errno::ACCESS) => {
+            ("the running kernel does not permit it", "run this as root, from the medium")
+        }
+        Some(Errno::NOMEM) => ("there is not enough memory", "use a machine with more memory"),
+        Some(Errno::NOEXEC | Errno::INVAL) => {
+            ("the installer's kernel is not one that this machine can start", "check the profile's architecture")
+        }
+        Some(Errno::BUSY) => ("another program is loading a kernel", "wait for it, and try again"),
+        Some(Errno::NOSYS) => ("the running kernel was built without kexec_file_load", "start from a medium"),
+        _ => ("the running kernel refused it", "look at the kernel's messages"),
+    };
+    Failure::hand_over(format!("loading the installer: {problem} ({})", reason(error)), remedy)
+}
