@@ -199,6 +199,8 @@ pub struct Activated {
     pub answers: Answers,
     /// The record of the choice.
     pub selection: Selection,
+    /// The code or the profile says that nobody needs to be asked.
+    pub unattended: bool,
 }
 
 impl Activated {
@@ -283,13 +285,14 @@ fn attempt(
         Sheet::begin(&contents.manifest().prompts, &activation.answers, &order.given, &order.facts, &mut system_salt);
     let answers = person.borrow_mut().answers(contents.manifest(), sheet)?;
     let organisation = if activation.org_title.is_empty() { activation.org.as_str() } else { &activation.org_title };
+    let unattended = offer.unattended || contents.manifest().unattended;
     person.borrow_mut().confirm(&Choice {
         site: &client.root().name,
         organisation,
         manifest: contents.manifest(),
         answers: &answers,
         snapshot: &snapshot,
-        unattended: offer.unattended || contents.manifest().unattended,
+        unattended,
     })?;
     let run = RunFacts {
         site_title: client.root().name.clone(),
@@ -299,7 +302,7 @@ fn attempt(
         source: snapshot.source,
     };
     let selection = Selection::new(contents.manifest(), activation.org.clone(), &run);
-    Ok(Attempt::Activated(Box::new(Activated { contents, answers, selection })))
+    Ok(Attempt::Activated(Box::new(Activated { contents, answers, selection, unattended })))
 }
 
 /// Everything was given in advance: nobody is asked, and what is missing is an error.

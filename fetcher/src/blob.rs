@@ -225,7 +225,7 @@ mod tests {
             };
             let limits = Limits { idle: Duration::from_secs(2), ..LIMITS };
             let credentials = Credentials::new(&[], None).unwrap();
-            let mut https = Https::new(Settings { credentials, plain_http: PlainHttp::ForPinned, limits });
+            let mut https = Https::new(Settings { credentials, plain_http: PlainHttp::ForPinned, limits, proxy: None });
             let mut origin = Origin { cache: None, https: &mut https, now: Moment::EPOCH };
             let mut heard = Vec::new();
             let out = self.folder.path().join("out");

@@ -13,7 +13,7 @@ use crate::blob::Pinned;
 use crate::console::Language;
 use crate::error::Failure;
 use crate::hand_over::Target;
-use crate::transport::{Address, PlainHttp};
+use crate::transport::{Address, BadAddress, PlainHttp};
 
 /// What is to be done.
 pub(super) enum Command {
@@ -45,6 +45,7 @@ pub(super) struct Reach {
     pub client: Option<(PathBuf, PathBuf)>,
     pub now: Option<Moment>,
     pub allow_http: bool,
+    pub proxy: Option<Address>,
 }
 
 /// How the program speaks.
@@ -90,6 +91,7 @@ struct Options {
     client_key: Option<PathBuf>,
     now: Option<Moment>,
     allow_http: bool,
+    proxy: Option<Address>,
     language: Option<Language>,
     code: Option<Zeroizing<String>>,
     code_file: Option<PathBuf>,
@@ -147,7 +149,7 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Command, Failure> {
 fn belongs(topic: Topic, name: &str) -> bool {
     match name {
         "ca" | "now" => matches!(topic, Topic::Activate | Topic::Update | Topic::Blob),
-        "site" | "root" | "state" | "cache" | "client-cert" | "client-key" | "allow-http" | "lang" => {
+        "site" | "root" | "state" | "cache" | "client-cert" | "client-key" | "allow-http" | "lang" | "proxy" => {
             matches!(topic, Topic::Activate | Topic::Update)
         }
         "url" | "sha256" | "length" | "out" => topic == Topic::Blob,
@@ -185,6 +187,15 @@ impl Options {
             "length" => {
                 let wrong = |_| Failure::usage("`--length` is not a number of bytes", "write it as a whole number");
                 once(&mut self.length, text()?.parse().map_err(wrong)?, name)?;
+            }
+            "proxy" => {
+                let wrong = |bad: BadAddress| {
+                    Failure::usage(
+                        format!("`--proxy`: {bad}"),
+                        "write it as `http://HOST:PORT`, without a user or password",
+                    )
+                };
+                once(&mut self.proxy, Address::parse(&text()?, PlainHttp::ForPinned).map_err(wrong)?, name)?;
             }
             "ca" => self.authorities.push(value.into()),
             "root" => once(&mut self.root, value.into(), name)?,
@@ -312,6 +323,7 @@ impl Options {
             client,
             now: self.now,
             allow_http: self.allow_http,
+            proxy: self.proxy.take(),
         };
         Ok((reach, self))
     }

@@ -61,6 +61,7 @@ const REACH: &str = "\
                         instead of the machine's own; repeat for more
   --client-cert FILE    show this certificate (PEM) to the server
   --client-key FILE     its private key (PEM)
+  --proxy URL           reach everything through this proxy, http://HOST:PORT
   --now TIME            the reading of the clock, as 2026-11-30T12:00:00Z
   --allow-http          accept http:// for mirrors on this machine
   --json                one JSON object on standard output

@@ -181,7 +181,8 @@ fn perform_activate(host: &mut dyn Host, wanted: Activate, warnings: &mut Vec<St
         Destination::Kexec => load(&activated, carry, &wanted.reach, &mut *kernel, &mut console)?,
     };
     console.done(files.len());
-    Ok(Outcome::Activated { selection: Box::new(activated.selection), files })
+    let (selection, unattended) = (Box::new(activated.selection), activated.unattended);
+    Ok(Outcome::Activated { selection, unattended, files })
 }
 
 /// The installer's kernel, its initrd and the verified files, into the memory of the running kernel.
@@ -199,7 +200,8 @@ fn load(
     };
     let (archive, paths) = initrd_archive(&activated.files()?, &activated.selection, carry)?;
     let credentials = credentials(&reach.authorities, reach.client.as_ref())?;
-    let settings = Settings { credentials, plain_http: PlainHttp::ForPinned, limits: blob::LIMITS };
+    let settings =
+        Settings { credentials, plain_http: PlainHttp::ForPinned, limits: blob::LIMITS, proxy: reach.proxy.clone() };
     let cache = reach.cache.clone().map(Folder::new);
     let mut origin =
         Origin { cache: cache.as_ref(), https: &mut Https::new(settings), now: activated.selection.activated_at };
@@ -210,7 +212,8 @@ fn load(
 
 fn perform_blob(host: &mut dyn Host, wanted: Blob) -> Result<Outcome, Failure> {
     let credentials = credentials(&wanted.authorities, None)?;
-    let mut https = Https::new(Settings { credentials, plain_http: PlainHttp::ForPinned, limits: blob::LIMITS });
+    let mut https =
+        Https::new(Settings { credentials, plain_http: PlainHttp::ForPinned, limits: blob::LIMITS, proxy: None });
     let now = wanted.now.unwrap_or_else(|| host.clock());
     let mut origin = Origin { cache: None, https: &mut https, now };
     let (name, total) = (wanted.out.display().to_string(), wanted.pinned.length);
@@ -266,7 +269,8 @@ impl Opened {
     fn new(reach: &Reach) -> Result<Opened, Failure> {
         let credentials = credentials(&reach.authorities, reach.client.as_ref())?;
         let plain_http = if reach.allow_http { PlainHttp::OnLoopback } else { PlainHttp::Refused };
-        let transport = Https::new(Settings { credentials, plain_http, limits: Limits::default() });
+        let transport =
+            Https::new(Settings { credentials, plain_http, limits: Limits::default(), proxy: reach.proxy.clone() });
         Ok(Opened {
             transport,
             state: reach.state.clone().map(Folder::new),

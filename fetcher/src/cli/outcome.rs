@@ -14,6 +14,7 @@ pub(super) enum Outcome {
     Updated(Updated),
     Activated {
         selection: Box<Selection>,
+        unattended: bool,
         files: Vec<String>,
     },
 }
@@ -44,6 +45,7 @@ struct Files<'a> {
     organisation: &'a str,
     profile: &'a str,
     release: u64,
+    unattended: bool,
     files: &'a [String],
     source: &'a str,
 }
@@ -60,12 +62,13 @@ impl Outcome {
         match self {
             Self::Text(text) => text.clone(),
             Self::Updated(updated) => json(&Done { ok: true, exit: 0, what: updated, warnings }),
-            Self::Activated { selection, files } => {
+            Self::Activated { selection, unattended, files } => {
                 let what = Files {
                     site: selection.site.as_str(),
                     organisation: selection.organisation.as_str(),
                     profile: selection.profile.as_str(),
                     release: selection.release,
+                    unattended: *unattended,
                     files,
                     source: &selection.source,
                 };

@@ -88,7 +88,7 @@ fn archive() -> Vec<u8> {
 fn load_with(boot: &Boot, cache: Option<&Folder>, kernel: &mut Paper) -> Result<Vec<(u64, u64)>, Failure> {
     let limits = Limits { idle: Duration::from_secs(2), ..LIMITS };
     let credentials = Credentials::new(&[], None).unwrap();
-    let mut https = Https::new(Settings { credentials, plain_http: PlainHttp::ForPinned, limits });
+    let mut https = Https::new(Settings { credentials, plain_http: PlainHttp::ForPinned, limits, proxy: None });
     let mut origin = Origin { cache, https: &mut https, now: Moment::EPOCH };
     let mut heard = Vec::new();
     let installer = Installer { boot, command_line: "quiet splash", archive: &archive() };

@@ -38,15 +38,17 @@ pub struct MeterConnector(pub Allowance);
 impl<In: Transport> Connector<In> for MeterConnector {
     type Out = Metered<In>;
 
-    fn connect(&self, _: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<Self::Out>, ureq::Error> {
-        Ok(chained.map(|inner| Metered { inner, allowance: self.0.clone() }))
+    fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<Self::Out>, ureq::Error> {
+        // The connection to a proxy came through here already, and everything that comes through it is counted there.
+        let allowance = details.config.proxy().is_none().then(|| self.0.clone());
+        Ok(chained.map(|inner| Metered { inner, allowance }))
     }
 }
 
 /// A connection whose input is counted.
 pub struct Metered<T> {
     inner: T,
-    allowance: Allowance,
+    allowance: Option<Allowance>,
 }
 
 impl<T: Transport> fmt::Debug for Metered<T> {
@@ -67,7 +69,9 @@ impl<T: Transport> Transport for Metered<T> {
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         let before = self.inner.buffers().input().len();
         let progress = self.inner.await_input(timeout)?;
-        self.allowance.take(self.inner.buffers().input().len().saturating_sub(before))?;
+        if let Some(allowance) = &self.allowance {
+            allowance.take(self.inner.buffers().input().len().saturating_sub(before))?;
+        }
         Ok(progress)
     }
 
@@ -113,7 +117,7 @@ mod tests {
     #[test]
     fn an_answer_that_does_not_end_ends_by_its_bytes_whatever_it_says() {
         let allowance = Allowance::default();
-        let mut flood = Metered { inner: Flood(LazyBuffers::new(32 << 10, 1)), allowance: allowance.clone() };
+        let mut flood = Metered { inner: Flood(LazyBuffers::new(32 << 10, 1)), allowance: Some(allowance.clone()) };
         for (body, pieces) in [(1_000, 32), (100_000, 133)] {
             allowance.begin(body, 16 << 10);
             let mut read = 0;

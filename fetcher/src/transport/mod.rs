@@ -21,8 +21,8 @@ use anode_bundle::display;
 use ureq::config::{AutoHeaderValue, Config, IpFamily};
 use ureq::http::Response;
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{Connector, TcpConnector};
-use ureq::{Agent, Body, Timeout};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector, TcpConnector};
+use ureq::{Agent, Body, Proxy, Timeout};
 
 pub use address::{Address, BadAddress, PlainHttp};
 pub use connector::TlsConnector;
@@ -74,6 +74,9 @@ pub struct Settings {
     pub plain_http: PlainHttp,
     /// Time and rate.
     pub limits: Limits,
+    /// Who passes everything on, for networks that let nothing else through: `http://HOST:PORT`. It sees host names, and bytes that are as untrusted
+    /// as ever.
+    pub proxy: Option<Address>,
 }
 
 impl Settings {
@@ -86,6 +89,7 @@ impl Settings {
             credentials: Credentials::new(&[], None)?,
             plain_http: PlainHttp::Refused,
             limits: Limits::default(),
+            proxy: None,
         })
     }
 }
@@ -119,8 +123,13 @@ impl Https {
         }
         let tls = self.settings.credentials.at(now).map_err(|error| FetchError::Tls(error.to_string()))?;
         let connector =
-            ().chain(TcpConnector::default()).chain(TlsConnector(tls)).chain(MeterConnector(self.allowance.clone()));
-        let agent = Agent::with_parts(config(&self.settings.limits), connector, DefaultResolver::default());
+            ().chain(ConnectProxyConnector::default())
+                .chain(TcpConnector::default())
+                .chain(TlsConnector(tls))
+                .chain(MeterConnector(self.allowance.clone()));
+        let proxy = self.settings.proxy.as_ref().map(|proxy| Proxy::new(proxy.as_str())).transpose();
+        let proxy = proxy.map_err(|error| FetchError::Unreachable(format!("the proxy: {error}")))?;
+        let agent = Agent::with_parts(config(&self.settings.limits, proxy), connector, DefaultResolver::default());
         self.agent = Some((now, agent.clone()));
         self.warm = false;
         Ok(agent)
@@ -142,13 +151,13 @@ impl Https {
     }
 }
 
-fn config(limits: &Limits) -> Config {
+fn config(limits: &Limits, proxy: Option<Proxy>) -> Config {
     Config::builder()
         .http_status_as_error(false)
         // `Address` decides: `http` is for this machine only, and only where it was allowed.
         .https_only(false)
         .ip_family(IpFamily::Any)
-        .proxy(None)
+        .proxy(proxy)
         .no_delay(true)
         .max_redirects(0)
         .max_redirects_will_error(false)
@@ -377,6 +386,10 @@ impl Asked<'_> {
             ureq::Error::Protocol(_) | ureq::Error::Http(_) | ureq::Error::BodyStalled => {
                 FetchError::NotASite(format!("{url}: {host} does not answer with valid HTTP"))
             }
+            ureq::Error::ConnectProxyFailed(reason) => FetchError::Unreachable(format!(
+                "{host}: the proxy does not connect to it: {}",
+                display::line(reason, 120)
+            )),
             ureq::Error::Tls(text) => FetchError::Tls(format!("{host}: {text}")),
             ureq::Error::Io(error) => self.failed_io(error),
             other => FetchError::Unreachable(format!("{url}: {}", display::line(&other.to_string(), 160))),

@@ -57,7 +57,7 @@ pub fn http(data: &[u8]) -> Verdict {
     let idle = Duration::from_millis(500);
     let limits =
         Limits { connect: idle, idle, total: idle * 2, patience: idle * 2, bytes_per_second: 0, header: 4 << 10 };
-    let mut transport = Https::new(Settings { credentials, plain_http: PlainHttp::OnLoopback, limits });
+    let mut transport = Https::new(Settings { credentials, plain_http: PlainHttp::OnLoopback, limits, proxy: None });
     let request = Request { base: &base, path: DOCUMENT, limit, now: Moment::EPOCH };
     let body = match transport.get(&request) {
         Ok(body) => body,

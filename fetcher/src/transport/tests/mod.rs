@@ -2,6 +2,7 @@
 
 mod certificates;
 mod drips;
+mod proxy;
 pub(crate) mod server;
 
 use std::thread::sleep;
@@ -23,7 +24,8 @@ fn settings() -> Settings {
         patience: Duration::from_secs(60),
         ..Limits::default()
     };
-    Settings { credentials: Credentials::new(&[], None).unwrap(), plain_http: PlainHttp::OnLoopback, limits }
+    let credentials = Credentials::new(&[], None).unwrap();
+    Settings { credentials, plain_http: PlainHttp::OnLoopback, limits, proxy: None }
 }
 
 fn fetch(https: &mut Https, base: &str, path: &str, limit: u64) -> Result<Vec<u8>, FetchError> {
