@@ -18,7 +18,7 @@ use crate::transport::{Address, BadAddress, PlainHttp};
 /// What is to be done.
 pub(super) enum Command {
     Activate(Box<Activate>),
-    Update { reach: Reach, talk: Talk },
+    Update { reach: Box<Reach>, talk: Talk },
     Blob(Box<Blob>),
     Facts,
     Help(Topic),
@@ -248,7 +248,7 @@ impl Options {
             Topic::Facts => Ok(Command::Facts),
             Topic::Blob => self.blob(),
             Topic::Update if self.state.is_none() => Err(missing("state DIR", topic)),
-            Topic::Update => Ok(Command::Update { reach: self.reach(topic)?.0, talk }),
+            Topic::Update => Ok(Command::Update { reach: Box::new(self.reach(topic)?.0), talk }),
             Topic::Activate => {
                 let (reach, rest) = self.reach(topic)?;
                 if rest.code.is_some() && rest.code_file.is_some() {

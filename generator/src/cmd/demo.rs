@@ -224,6 +224,7 @@ impl Machine<'_> {
             credentials: Credentials::new(&[self.server.authority.clone().into_bytes()], None)?,
             plain_http: PlainHttp::Refused,
             limits: Limits::default(),
+            proxy: None,
         };
         let secret = Secret::parse(self.code).map_err(|bad| anyhow!(bad))?;
         let attempt = Attempt {

@@ -49,5 +49,6 @@ pub(super) fn https(url: &str, ca: Option<&Path>) -> Result<Https> {
         credentials: Credentials::new(&authorities, None)?,
         plain_http,
         limits: Limits::default(),
+        proxy: None,
     }))
 }
