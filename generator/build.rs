@@ -1,16 +1,20 @@
-//! The definitions in `profiles/` are embedded: a file that was added there is part of the program too. What they are tried with is not.
+//! The definitions in `profiles/` and the boot medium's scripts in `site/medium/` are embedded: a file that was added there is part of the program too. What
+//! the definitions are tried with is not.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    println!("cargo::rerun-if-changed=../profiles");
     let output = env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("cargo sets OUT_DIR"))?;
-    let embedded = PathBuf::from(output).join("profiles");
-    if embedded.exists() {
-        fs::remove_dir_all(&embedded)?;
+    for (folder, name) in [("../profiles", "profiles"), ("../site/medium", "medium")] {
+        println!("cargo::rerun-if-changed={folder}");
+        let embedded = PathBuf::from(&output).join(name);
+        if embedded.exists() {
+            fs::remove_dir_all(&embedded)?;
+        }
+        copy(Path::new(folder), &embedded, 0)?;
     }
-    copy(Path::new("../profiles"), &embedded, 0)
+    Ok(())
 }
 
 fn copy(from: &Path, to: &Path, depth: usize) -> io::Result<()> {

@@ -8,6 +8,7 @@ use include_dir::{Dir, include_dir};
 use crate::repository::Snippets;
 
 static PROFILES: Dir<'static> = include_dir!("$OUT_DIR/profiles");
+static MEDIUM: Dir<'static> = include_dir!("$OUT_DIR/medium");
 
 /// What `anode init` does not copy: the definitions are built in, and the site file is made anew.
 const NOT_COPIED: [&str; 5] = ["installers/", "anode.toml", "codes/", "keys/", "README.md"];
@@ -42,6 +43,23 @@ pub fn example_files() -> Vec<(String, &'static [u8])> {
     files.retain(|(path, _)| !NOT_COPIED.iter().any(|prefix| path.starts_with(prefix)) && !path.starts_with('.'));
     files.sort();
     files
+}
+
+/// What the boot medium's own system has of ours, by its path there, with its mode: `site/medium/init`, `lib/` and `keyboards/`.
+#[must_use]
+pub fn medium_files() -> Vec<(String, u32, &'static [u8])> {
+    let mut files = Vec::new();
+    walk(&MEDIUM, &mut files);
+    let place = |(path, bytes): (String, &'static [u8])| {
+        let (place, mode) = match path.split_once('/') {
+            None if path == "init" => (path, 0o755),
+            Some(("lib", name)) => (format!("lib/anode/{name}"), 0o755),
+            Some(("keyboards", name)) => (format!("etc/anode/keyboards/{name}"), 0o644),
+            _ => return None,
+        };
+        Some((place, mode, bytes))
+    };
+    files.into_iter().filter_map(place).collect()
 }
 
 fn walk(folder: &Dir<'static>, files: &mut Vec<(String, &'static [u8])>) {

@@ -18,6 +18,7 @@ pub mod initrd;
 pub mod keys;
 pub mod lock;
 pub mod loopback;
+pub mod medium;
 pub mod pages;
 pub mod plan;
 pub mod probe;

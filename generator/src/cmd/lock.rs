@@ -52,6 +52,11 @@ impl Files {
         Files { cache: None, mirror_ca: None }
     }
 
+    /// A cache and authorities that another option named.
+    pub const fn at(cache: Option<PathBuf>, mirror_ca: Option<PathBuf>) -> Files {
+        Files { cache, mirror_ca }
+    }
+
     pub fn cache(&self) -> Result<Cache> {
         Cache::new(self.cache.as_deref())
     }
@@ -143,11 +148,11 @@ fn line(url: &str, change: &Change) -> String {
 }
 
 /// Half a lock would be worse than none.
-fn replace(path: &Path, text: &str) -> Result<()> {
+pub(super) fn replace(path: &Path, text: &str) -> Result<()> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let writing = || format!("writing `{}`", path.display());
     ensure!(!path.is_symlink(), "`{}` is a link; replace it by a file", path.display());
-    let mut file = tempfile::Builder::new().prefix(".anode.lock.").tempfile_in(folder).with_context(writing)?;
+    let mut file = tempfile::Builder::new().prefix(".new.lock.").tempfile_in(folder).with_context(writing)?;
     file.write_all(text.as_bytes()).with_context(writing)?;
     file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).with_context(writing)?;
     file.as_file().sync_all().with_context(writing)?;

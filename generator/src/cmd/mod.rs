@@ -9,6 +9,7 @@ mod graph;
 mod init;
 mod key;
 mod lock;
+mod medium;
 mod mirror;
 mod passwd;
 mod progress;
@@ -60,6 +61,9 @@ enum Command {
     Graph(graph::Options),
     /// Pin the kernels, initrds and images that the profiles boot
     Lock(lock::Options),
+    /// Make the boot medium
+    #[command(subcommand)]
+    Medium(medium::Command),
     /// Compile and sign the tree
     Build(build::Options),
     /// Make, list, show, check and revoke activation codes
@@ -150,6 +154,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Show(options) => show::run(&options),
         Command::Graph(options) => graph::run(&options),
         Command::Lock(options) => lock::run(&options),
+        Command::Medium(command) => medium::run(&command),
         Command::Build(options) => build::run(&options),
         Command::Code(command) => code::run(&command),
         Command::Key(command) => key::run(&command),

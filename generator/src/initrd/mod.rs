@@ -11,7 +11,7 @@ mod hooks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
-use compression::Compression;
+pub(crate) use compression::Compression;
 use cpio::Member;
 pub use hooks::{LostLink, MissingHook, Unpacked};
 

@@ -19,7 +19,7 @@ use anode_bundle::name::{Id, Sha256};
 pub use cache::Cache;
 pub use check::check;
 pub use download::{Client, Failed};
-pub use openpgp::VENDORS;
+pub use openpgp::{Keyring, Refused, VENDORS};
 pub use wanted::{Wanted, Wishes, wishes};
 
 use crate::diagnose::{Problem, Problems};

@@ -1,0 +1,238 @@
+//! `anode medium iso`: everything that a medium is made of is brought together, and the image is written.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anode_fetch::transport::{Credentials, Https, Limits, PlainHttp, Settings};
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use zeroize::Zeroizing;
+
+use crate::clock;
+use crate::cmd::lock::{Files, Transfer};
+use crate::cmd::{print, say, size};
+use crate::medium::initramfs::{Personal, Recipe, compose};
+use crate::medium::iso::{Disc, Place, write};
+use crate::medium::lock::MediumLock;
+use crate::medium::modules::Equipment;
+use crate::medium::obtain::Store;
+use crate::medium::packages::Purpose;
+use crate::medium::programs::Programs;
+use crate::medium::site::Site;
+use crate::medium::{Architecture, host};
+
+/// A certificate, a key, a code.
+const SMALL: u64 = 1 << 20;
+/// A picture.
+const PICTURE: u64 = 4 << 20;
+
+#[derive(Args)]
+pub(in crate::cmd) struct Options {
+    /// The image to write; nothing is ever overwritten
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    making: Making,
+    /// A picture behind the boot menu (PNG)
+    #[arg(long, value_name = "FILE")]
+    splash: Option<PathBuf>,
+}
+
+/// What every kind of medium is made from.
+#[derive(Args)]
+pub(in crate::cmd) struct Making {
+    /// The profiles repository
+    #[arg(short = 'C', long, value_name = "DIR", default_value = ".")]
+    repository: PathBuf,
+    /// What the medium is made for
+    #[arg(long, value_enum, default_value = "amd64")]
+    pub arch: Architecture,
+    /// With wireless networks, and firmware of network cards
+    #[arg(long)]
+    firmware: bool,
+    /// Where the medium speaks, such as `tty0` or `ttyS0,115200`; repeats [default: a screen and the first serial line]
+    #[arg(long = "console", value_name = "NAME")]
+    consoles: Vec<String>,
+    /// Trust these certificate authorities only, here and on the medium (PEM)
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// A certificate of the medium's own, for hosts that ask for one (PEM)
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    client_cert: Option<PathBuf>,
+    /// Its key: whoever has the medium has it (PEM)
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    client_key: Option<PathBuf>,
+    /// An activation code that the medium uses by itself: whoever has the medium has it
+    #[arg(long, value_name = "FILE")]
+    code_file: Option<PathBuf>,
+    /// A folder with the pinned packages; nothing is downloaded then
+    #[arg(long, value_name = "DIR")]
+    packages: Option<PathBuf>,
+    /// A folder with `anode-fetch` and `anode-console`, static, for the medium's architecture
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
+    /// Where downloaded packages stay [default: $XDG_CACHE_HOME/anode/files or ~/.cache/anode/files]
+    #[arg(long, value_name = "DIR")]
+    downloads: Option<PathBuf>,
+    /// Trust these certificate authorities only, for the distribution's mirror (PEM)
+    #[arg(long, value_name = "FILE")]
+    mirror_ca: Option<PathBuf>,
+}
+
+pub(super) fn run(options: &Options) -> Result<ExitCode> {
+    let making = &options.making;
+    // Everything that can be wrong on this machine is said before anything is downloaded.
+    let place = Place::at(&options.out)?;
+    host::check(making.arch)?;
+    let splash = options.splash.as_deref().map(read_picture).transpose()?;
+    let made = making.prepare()?;
+    let recipe = made.recipe();
+    let system = compose(&recipe).context("composing the initramfs")?;
+    let disc =
+        Disc { recipe: &recipe, system: &system, consoles: &made.consoles, splash: splash.as_deref(), more: &[] };
+    let length = write(&place, &disc)?;
+    print(&format!("{}", options.out.display()))?;
+    say(&format!("medium      {} for {}, {}", made.site.title, making.arch.name(), size(length)));
+    say(&format!(
+        "kernel      {}, {} modules; {} when it is unpacked",
+        system.release,
+        system.modules,
+        size(system.unpacked)
+    ));
+    say(&format!("site        {}, as of {}", made.site.id, made.site.issued));
+    say(&format!("id          {}", system.id));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What was read, fetched and verified.
+pub(in crate::cmd) struct Made {
+    architecture: Architecture,
+    equipment: Equipment,
+    lock: MediumLock,
+    packages: std::collections::BTreeMap<String, PathBuf>,
+    programs: Programs,
+    personal: Personal,
+    /// As the kernel takes them: `ttyS0,115200`.
+    pub consoles: Vec<String>,
+    /// Without their rates.
+    names: Vec<String>,
+    /// The site.
+    pub site: Site,
+}
+
+impl Making {
+    /// Reads what was named, asks the site, and brings the packages together.
+    pub fn prepare(&self) -> Result<Made> {
+        let lock = MediumLock::read(&self.repository)?;
+        let lock = lock.with_context(|| {
+            format!("there is no `{}` in `{}`: run `anode medium lock`", MediumLock::PATH, self.repository.display())
+        })?;
+        let consoles = self.consoles()?;
+        let programs = Programs::find(self.programs.as_deref(), self.arch)?;
+        let personal = self.personal()?;
+        let site = self.site(&personal)?;
+        site.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
+        let equipment = if self.firmware { Equipment::Firmware } else { Equipment::Plain };
+        let files = Files::at(self.downloads.clone(), self.mirror_ca.clone());
+        let (client, cache, progress) = (files.client()?, files.cache()?, Transfer::new());
+        let store = Store { folder: self.packages.as_deref(), client: &client, cache: &cache, progress: &progress };
+        let wanted = lock
+            .packages(self.arch)
+            .filter(|package| package.purpose == Purpose::Base || equipment == Equipment::Firmware);
+        let packages = store.all(wanted)?;
+        self.warn(&personal);
+        let names = consoles.iter().map(|name| name.split(',').next().unwrap_or(name).to_owned()).collect();
+        Ok(Made { architecture: self.arch, equipment, lock, packages, programs, personal, consoles, names, site })
+    }
+
+    fn consoles(&self) -> Result<Vec<String>> {
+        for console in &self.consoles {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b',';
+            ensure!(
+                !console.is_empty() && console.len() < 32 && console.bytes().all(plain),
+                "`--console {console}` is no console: give `tty0`, `ttyS0,115200`, `hvc0` …"
+            );
+        }
+        let serial = match self.arch {
+            Architecture::Amd64 => "ttyS0,115200",
+            Architecture::Arm64 => "ttyAMA0,115200",
+        };
+        let usual = || vec!["tty0".to_owned(), serial.to_owned()];
+        Ok(if self.consoles.is_empty() { usual() } else { self.consoles.clone() })
+    }
+
+    fn personal(&self) -> Result<Personal> {
+        let client = match (&self.client_cert, &self.client_key) {
+            (Some(certificate), Some(key)) => Some((read(certificate, SMALL)?.to_vec(), read(key, SMALL)?)),
+            _ => None,
+        };
+        Ok(Personal {
+            authorities: self.ca.as_deref().map(|file| read(file, SMALL)).transpose()?.map(|bytes| bytes.to_vec()),
+            client,
+            code: self.code_file.as_deref().map(read_code).transpose()?,
+        })
+    }
+
+    /// What is in a medium for everybody who has it.
+    fn warn(&self, personal: &Personal) {
+        if personal.client.is_some() {
+            say(
+                "WARNING: the client key is on this medium; whoever has the medium, or a copy of its image, has the key",
+            );
+        }
+        if personal.code.is_some() {
+            say(
+                "WARNING: the activation code is on this medium; whoever has the medium, or a copy of its image, has the code",
+            );
+        }
+    }
+
+    fn site(&self, personal: &Personal) -> Result<Site> {
+        let authorities: Vec<Vec<u8>> = personal.authorities.iter().cloned().collect();
+        let client = personal.client.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice()));
+        let mut transport = Https::new(Settings {
+            credentials: Credentials::new(&authorities, client)?,
+            plain_http: PlainHttp::OnLoopback,
+            limits: Limits::default(),
+        });
+        Site::fetch(&self.repository, &mut transport, clock::now())
+    }
+}
+
+impl Made {
+    /// What an initramfs is made of.
+    pub fn recipe(&self) -> Recipe<'_> {
+        Recipe {
+            architecture: self.architecture,
+            equipment: self.equipment,
+            lock: &self.lock,
+            packages: &self.packages,
+            programs: &self.programs,
+            site: &self.site,
+            consoles: &self.names,
+            personal: &self.personal,
+        }
+    }
+}
+
+fn read(file: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
+    let reading = || format!("reading `{}`", file.display());
+    let length = fs::metadata(file).with_context(reading)?.len();
+    ensure!(length <= limit, "`{}` is larger than {limit} bytes", file.display());
+    fs::read(file).map(Zeroizing::new).with_context(reading)
+}
+
+/// Checked here, because a medium with a mistyped code would be found out in front of a customer.
+fn read_code(file: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    let bytes = read(file, 4096)?;
+    let text = std::str::from_utf8(&bytes).with_context(|| format!("`{}` is not text", file.display()))?;
+    anode_bundle::code::Secret::parse(text).map_err(anode_bundle::Refusal::CodeMalformed)?;
+    Ok(bytes)
+}
+
+fn read_picture(file: &Path) -> Result<Vec<u8>> {
+    let bytes = read(file, PICTURE)?;
+    ensure!(bytes.starts_with(b"\x89PNG\r\n\x1a\n"), "`{}` is no PNG", file.display());
+    Ok(bytes.to_vec())
+}

@@ -1,0 +1,24 @@
+//! `anode medium`: the boot medium, made from pinned packages.
+
+mod iso;
+mod lock;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Pin the distribution's packages that a medium is made of
+    Lock(lock::Options),
+    /// Write an image that boots as a disc and as a stick
+    Iso(Box<iso::Options>),
+}
+
+pub(super) fn run(command: &Command) -> Result<ExitCode> {
+    match command {
+        Command::Lock(options) => lock::run(options),
+        Command::Iso(options) => iso::run(options),
+    }
+}

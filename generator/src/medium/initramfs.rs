@@ -1,0 +1,353 @@
+//! The system that a medium boots: one initramfs, composed of packages, our programs and scripts, and what the medium knows of its site.
+//!
+//! Its id is a hash over everything in it: how a running medium recognises the stick that it was booted from. The same inputs give the same bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use anode_bundle::name::Sha256;
+use anyhow::{Context as _, Result, ensure};
+use flate2::{Compression, GzBuilder};
+use sha2::Digest as _;
+use zeroize::Zeroizing;
+
+use super::Architecture;
+use super::cpio::{self, Node, Nodes};
+use super::deb::Deb;
+use super::lock::MediumLock;
+use super::modules::{Equipment, Modules};
+use super::packages::Purpose;
+use super::programs::{CONSOLE, FETCHER, Programs};
+use super::site::Site;
+use crate::builtin;
+
+/// Mount points, and where programs expect a folder.
+const FOLDERS: [&str; 9] = ["dev", "mnt", "proc", "root", "run", "sys", "tmp", "usr", "var"];
+/// Programs that look for others find them in one folder; the kernel calls `/sbin/modprobe`.
+const LINKS: [(&str, &str); 4] =
+    [("bin/sh", "busybox"), ("sbin", "bin"), ("usr/bin", "../bin"), ("usr/sbin", "../bin")];
+const MOZILLA: &str = "usr/share/ca-certificates/mozilla/";
+
+/// What a person adds to a medium. Whoever has the medium has it.
+#[derive(Default)]
+pub struct Personal {
+    /// Authorities of the site's own (PEM).
+    pub authorities: Option<Vec<u8>>,
+    /// A certificate (PEM) and its key, for hosts that ask for one.
+    pub client: Option<(Vec<u8>, Zeroizing<Vec<u8>>)>,
+    /// An activation code.
+    pub code: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// What an initramfs is made of.
+pub struct Recipe<'a> {
+    /// For which machines.
+    pub architecture: Architecture,
+    /// With or without firmware.
+    pub equipment: Equipment,
+    /// What is pinned.
+    pub lock: &'a MediumLock,
+    /// The packages' files by name: verified.
+    pub packages: &'a BTreeMap<String, PathBuf>,
+    /// Our programs.
+    pub programs: &'a Programs,
+    /// The site.
+    pub site: &'a Site,
+    /// Where the medium speaks: `tty0`, `ttyS0`.
+    pub consoles: &'a [String],
+    /// What a person adds.
+    pub personal: &'a Personal,
+}
+
+/// A kernel and what it boots.
+pub struct System {
+    /// The signed kernel, as it is in its package.
+    pub kernel: Vec<u8>,
+    /// The initramfs, compressed with gzip.
+    pub initrd: Vec<u8>,
+    /// `medium.json`
+    pub description: Vec<u8>,
+    /// The hash over everything in it.
+    pub id: Sha256,
+    /// The kernel's release.
+    pub release: String,
+    /// How many modules there are.
+    pub modules: usize,
+    /// Bytes of all files when they are unpacked.
+    pub unpacked: u64,
+}
+
+/// Composes kernel and initramfs.
+///
+/// # Errors
+/// If a package does not hold what is needed.
+pub fn compose(recipe: &Recipe<'_>) -> Result<System> {
+    let Recipe { architecture, lock, site, .. } = recipe;
+    let mut nodes = Nodes::new();
+    FOLDERS.iter().for_each(|path| cpio::folder(&mut nodes, path));
+    LINKS.iter().for_each(|(path, target)| cpio::link(&mut nodes, path, target));
+    for (path, mode, bytes) in builtin::medium_files() {
+        cpio::insert(&mut nodes, &path, mode, bytes.to_vec());
+    }
+    ensure!(nodes.contains_key("init"), "`site/medium/init` is not built in");
+    cpio::insert(
+        &mut nodes,
+        "bin/busybox",
+        0o755,
+        recipe.open("busybox-static")?.read_any(&["bin/busybox", "usr/bin/busybox"])?,
+    );
+    cpio::insert(&mut nodes, &format!("bin/{FETCHER}"), 0o755, recipe.programs.fetcher.clone());
+    cpio::insert(&mut nodes, &format!("bin/{CONSOLE}"), 0o755, recipe.programs.console.clone());
+    cpio::insert(
+        &mut nodes,
+        "etc/ssl/certs/ca-certificates.crt",
+        0o644,
+        authorities(&mut recipe.open("ca-certificates")?)?,
+    );
+    let kernel_package = &lock.find(*architecture, "linux-image-")?.name;
+    let mut package = recipe.open(kernel_package)?;
+    let modules = add_modules(&mut nodes, &mut package, recipe.equipment)
+        .with_context(|| format!("reading the package `{kernel_package}`"))?;
+    let kernel = package.read(&format!("boot/vmlinuz-{}", modules.release))?;
+    if recipe.equipment == Equipment::Firmware {
+        add_firmware(&mut nodes, recipe, &modules)?;
+    }
+    let description = site.description(*architecture, recipe.consoles)?;
+    cpio::insert(&mut nodes, "etc/anode/medium.json", 0o644, description.clone());
+    for (name, bytes) in site.files() {
+        cpio::insert(&mut nodes, &format!("etc/anode/{name}"), 0o644, bytes);
+    }
+    add_personal(&mut nodes, recipe.personal);
+    let id = identity(&kernel, &nodes);
+    cpio::insert(&mut nodes, "etc/anode/id", 0o644, format!("{id}\n").into_bytes());
+    let unpacked =
+        nodes.values().map(|node| if let Node::File { bytes, .. } = node { bytes.len() as u64 } else { 0 }).sum();
+    let initrd = compress(&cpio::archive(&nodes))?;
+    Ok(System { kernel, initrd, description, id, release: modules.release.clone(), modules: modules.count(), unpacked })
+}
+
+impl Recipe<'_> {
+    /// A package, unpacked.
+    ///
+    /// # Errors
+    /// If it is not among those that were obtained, or broken.
+    pub fn open(&self, name: &str) -> Result<Deb> {
+        let pinned = self.lock.find(self.architecture, name)?;
+        let path = self.packages.get(&pinned.name).with_context(|| format!("the package `{name}` was not obtained"))?;
+        Deb::open(path).with_context(|| format!("opening the package `{name}`"))
+    }
+}
+
+/// Every public authority, one behind the other.
+fn authorities(package: &mut Deb) -> Result<Vec<u8>> {
+    let files: Vec<String> =
+        package.paths().filter(|path| path.starts_with(MOZILLA) && path.ends_with(".crt")).map(str::to_owned).collect();
+    ensure!(!files.is_empty(), "the package `ca-certificates` has no authorities below `{MOZILLA}`");
+    let mut all = Vec::new();
+    for file in files {
+        all.extend(package.read(&file)?);
+        if !all.ends_with(b"\n") {
+            all.push(b'\n');
+        }
+    }
+    Ok(all)
+}
+
+fn add_modules(nodes: &mut Nodes, package: &mut Deb, equipment: Equipment) -> Result<Modules> {
+    let modules = Modules::choose(package, equipment)?;
+    let folder = format!("lib/modules/{}", modules.release);
+    let files: Vec<_> = modules.files().map(|(from, to)| (from, to.to_owned())).collect();
+    for (from, to) in files {
+        cpio::insert(nodes, &format!("{folder}/{to}"), 0o644, package.read(&from)?);
+    }
+    let builtin = package.read(&modules.builtin())?;
+    for (name, bytes) in [
+        ("modules.dep", modules.dependencies()?.into_bytes()),
+        ("modules.alias", modules.aliases().into_bytes()),
+        ("modules.builtin", builtin),
+    ] {
+        cpio::insert(nodes, &format!("{folder}/{name}"), 0o644, bytes);
+    }
+    Ok(modules)
+}
+
+/// The firmware that the modules name, and what speaks WPA with its libraries.
+fn add_firmware(nodes: &mut Nodes, recipe: &Recipe<'_>, modules: &Modules) -> Result<()> {
+    let wanted = modules.firmware();
+    let packages = recipe.lock.packages(recipe.architecture).filter(|package| package.purpose == Purpose::Firmware);
+    for package in packages {
+        let mut deb = recipe.open(&package.name)?;
+        let paths: Vec<String> = deb.paths().map(str::to_owned).collect();
+        let chosen = chosen_firmware(&paths, &wanted);
+        for path in paths.iter().filter(|path| chosen.contains(path.as_str())) {
+            let place = path.strip_prefix("usr/").unwrap_or(path);
+            cpio::insert(nodes, place, 0o644, deb.read(path)?);
+        }
+        for path in paths.iter().filter(|path| is_library(path)) {
+            let place = path.strip_prefix("usr/").unwrap_or(path);
+            match deb.link(path).map(str::to_owned) {
+                Some(target) => cpio::link(nodes, place, target.strip_prefix("/usr").unwrap_or(&target)),
+                None => cpio::insert(nodes, place, 0o755, deb.read(path)?),
+            }
+        }
+        for name in ["wpa_supplicant", "wpa_cli", "wpa_passphrase"] {
+            let found = paths.iter().find(|path| path.ends_with(&format!("bin/{name}")));
+            if let Some(path) = found {
+                cpio::insert(nodes, &format!("bin/{name}"), 0o755, deb.read(path)?);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Directly in the folder of an architecture's libraries, or the dynamic linker.
+fn is_library(path: &str) -> bool {
+    let path = path.strip_prefix("usr/").unwrap_or(path);
+    let mut parts = path.split('/');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some("lib"), Some(folder), Some(name), None) => folder.ends_with("-linux-gnu") && name.contains(".so"),
+        (Some("lib" | "lib64"), Some(name), None, None) => name.starts_with("ld-linux"),
+        _ => false,
+    }
+}
+
+/// Of a package's files, the firmware that is wanted.
+///
+/// Intel's wireless driver names the newest interface that it speaks, `iwlwifi-cc-a0-72.ucode`, and takes the newest file up to it.
+fn chosen_firmware<'p>(paths: &'p [String], wanted: &BTreeSet<&str>) -> BTreeSet<&'p str> {
+    let files: BTreeMap<&str, &str> =
+        paths.iter().filter_map(|path| Some((path.split_once("lib/firmware/")?.1, path.as_str()))).collect();
+    let mut chosen = BTreeSet::new();
+    for name in wanted {
+        if let Some(path) = files.get(name) {
+            chosen.insert(*path);
+        } else if let Some((stem, newest)) = generation(name) {
+            let older = files.iter().filter_map(|(file, path)| Some((generation(file)?, *path)));
+            let fitting = older.filter(|((other, number), _)| *other == stem && *number <= newest);
+            chosen.extend(fitting.max_by_key(|((_, number), _)| *number).map(|(_, path)| path));
+        }
+    }
+    let regulations =
+        |name: &str| name.starts_with("regulatory.db") || name.starts_with("iwlwifi-") && name.ends_with(".pnvm");
+    chosen.extend(files.iter().filter(|(name, _)| regulations(name)).map(|(_, path)| *path));
+    chosen
+}
+
+/// `iwlwifi-cc-a0-72.ucode` is number 72 of `iwlwifi-cc-a0`.
+fn generation(name: &str) -> Option<(&str, u32)> {
+    let (stem, number) = name.strip_suffix(".ucode")?.rsplit_once('-')?;
+    Some((stem, number.parse().ok()?))
+}
+
+fn add_personal(nodes: &mut Nodes, personal: &Personal) {
+    if let Some(authorities) = &personal.authorities {
+        cpio::insert(nodes, "etc/anode/ca.pem", 0o644, authorities.clone());
+    }
+    if let Some((certificate, key)) = &personal.client {
+        cpio::insert(nodes, "etc/anode/client.pem", 0o644, certificate.clone());
+        cpio::insert(nodes, "etc/anode/client.key", 0o600, key.to_vec());
+    }
+    if let Some(code) = &personal.code {
+        cpio::insert(nodes, "etc/anode/code", 0o600, code.to_vec());
+    }
+}
+
+/// The hash over a kernel and everything in its initramfs.
+fn identity(kernel: &[u8], nodes: &Nodes) -> Sha256 {
+    let mut digest = sha2::Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        digest.update((bytes.len() as u64).to_be_bytes());
+        digest.update(bytes);
+    };
+    add(kernel);
+    for (path, node) in nodes {
+        add(path.as_bytes());
+        match node {
+            Node::Folder => add(b"folder"),
+            Node::Link(target) => add(target.as_bytes()),
+            Node::File { mode, bytes } => {
+                add(&mode.to_be_bytes());
+                add(bytes);
+            }
+        }
+    }
+    Sha256(digest.finalize().into())
+}
+
+/// Without a time or a name, so that equal bytes stay equal.
+fn compress(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::best());
+    encoder.write_all(bytes)?;
+    Ok(encoder.finish()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strings(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn of_firmware_a_medium_has_what_its_modules_name() {
+        let paths = strings(&[
+            "lib/firmware/rtl_nic/rtl8168h-2.fw",
+            "lib/firmware/amdgpu/vega10.bin",
+            "usr/lib/firmware/iwlwifi-cc-a0-59.ucode",
+            "usr/lib/firmware/iwlwifi-cc-a0-66.ucode",
+            "usr/lib/firmware/iwlwifi-cc-a0-77.ucode",
+            "usr/lib/firmware/iwlwifi-ty-a0-gf-a0.pnvm",
+            "lib/firmware/regulatory.db",
+            "usr/share/doc/x",
+        ]);
+        let wanted = BTreeSet::from(["rtl_nic/rtl8168h-2.fw", "iwlwifi-cc-a0-72.ucode", "missing.bin"]);
+        let chosen: Vec<_> = chosen_firmware(&paths, &wanted).into_iter().collect();
+        assert_eq!(
+            chosen,
+            [
+                "lib/firmware/regulatory.db",
+                "lib/firmware/rtl_nic/rtl8168h-2.fw",
+                "usr/lib/firmware/iwlwifi-cc-a0-66.ucode",
+                "usr/lib/firmware/iwlwifi-ty-a0-gf-a0.pnvm",
+            ]
+        );
+    }
+
+    #[test]
+    fn libraries_are_taken_from_their_folder_and_nothing_below_it() {
+        for path in
+            ["lib/x86_64-linux-gnu/libc.so.6", "usr/lib/x86_64-linux-gnu/libssl.so.3", "lib64/ld-linux-x86-64.so.2"]
+        {
+            assert!(is_library(path), "{path}");
+        }
+        for path in ["usr/lib/x86_64-linux-gnu/gconv/UTF-16.so", "usr/share/doc/libc.so", "lib/firmware/a.so", "lib/x"]
+        {
+            assert!(!is_library(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_id_changes_with_every_name_mode_and_byte() {
+        let nodes = |path: &str, mode, bytes: &[u8]| {
+            let mut nodes = Nodes::new();
+            cpio::insert(&mut nodes, path, mode, bytes.to_vec());
+            nodes
+        };
+        let first = identity(b"kernel", &nodes("a", 0o644, b"x"));
+        assert_eq!(first, identity(b"kernel", &nodes("a", 0o644, b"x")));
+        for other in [nodes("b", 0o644, b"x"), nodes("a", 0o600, b"x"), nodes("a", 0o644, b"y"), nodes("a", 0o644, b"")]
+        {
+            assert_ne!(first, identity(b"kernel", &other));
+        }
+        assert_ne!(first, identity(b"other", &nodes("a", 0o644, b"x")));
+    }
+
+    #[test]
+    fn equal_archives_are_compressed_to_equal_bytes_that_begin_as_gzip_without_a_time() {
+        let packed = compress(b"archive").unwrap();
+        assert_eq!(packed, compress(b"archive").unwrap());
+        assert_eq!(packed.get(..10).unwrap(), [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255]);
+    }
+}

@@ -1,0 +1,266 @@
+//! The disc image: one file that boots as a disc and as a stick, under BIOS, UEFI, and UEFI with Secure Boot.
+//!
+//! Written beside its place and moved there when it is complete; never over anything. Every date in it is the site's, every number is fixed, so that the same
+//! inputs give the same bytes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anode_bundle::Moment;
+use anyhow::{Context as _, Result, bail, ensure};
+use serde::Serialize;
+use tempfile::TempDir;
+
+use super::Architecture;
+use super::host::Tool;
+use super::initramfs::{Recipe, System};
+use super::loaders::{Bios, Efi, Menu, Splash};
+use super::lock::Package;
+
+/// The label of both file systems.
+const LABEL: &str = "ANODE";
+/// The serial number of the FAT.
+const SERIAL: &str = "a0de0001";
+/// What a running medium may write to its stick: a log, and what it did.
+const FREE: u64 = 2 << 20;
+const MEBIBYTE: u64 = 1 << 20;
+
+/// Where an image may be written.
+#[derive(Debug)]
+pub struct Place {
+    path: PathBuf,
+    folder: PathBuf,
+}
+
+impl Place {
+    /// Looks before anything is downloaded or composed.
+    ///
+    /// # Errors
+    /// If there is something, or nothing can be written.
+    pub fn at(path: &Path) -> Result<Place> {
+        use std::os::unix::fs::FileTypeExt as _;
+        let shown = path.display();
+        if let Ok(status) = fs::metadata(path) {
+            ensure!(
+                !status.file_type().is_block_device(),
+                "`{shown}` is a disk, and nothing was written: `anode medium usb` writes a stick, and asks before"
+            );
+            bail!("`{shown}` exists: remove it, or name another file with `--out`");
+        }
+        ensure!(!path.is_symlink(), "`{shown}` is a link to nowhere: remove it, or name another file with `--out`");
+        ensure!(path.file_name().is_some(), "`{shown}` is no name of a file; name one with `--out`");
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let place = Place { path: path.to_owned(), folder: folder.to_owned() };
+        place.draft()?;
+        Ok(place)
+    }
+
+    /// A folder beside the place, on the same file system; it goes with everything in it.
+    fn draft(&self) -> Result<TempDir> {
+        let draft = tempfile::Builder::new().prefix(".anode-medium-").tempdir_in(&self.folder);
+        draft.with_context(|| format!("writing in `{}`; name another place with `--out`", self.folder.display()))
+    }
+}
+
+/// What an image holds beside the system.
+pub struct Disc<'a> {
+    /// Where the packages are.
+    pub recipe: &'a Recipe<'a>,
+    /// Kernel and initramfs.
+    pub system: &'a System,
+    /// Consoles as the kernel takes them.
+    pub consoles: &'a [String],
+    /// A picture behind the menu (PNG).
+    pub splash: Option<&'a [u8]>,
+    /// More files: where they lie here, and their path on the medium, without `/` in front.
+    pub more: &'a [(PathBuf, String)],
+}
+
+/// Writes the image.
+///
+/// # Errors
+/// If a package lacks a file, a program fails, or there is no room.
+pub fn write(place: &Place, disc: &Disc<'_>) -> Result<u64> {
+    let Disc { recipe, system, .. } = disc;
+    let date = recipe.site.issued;
+    let draft = place.draft()?;
+    let stage = Stage::new(draft.path())?;
+    let marker = format!("/.disk/anode-{}", system.id.to_string().get(..16).unwrap_or_default());
+    let splash = if disc.splash.is_some() { Splash::Present } else { Splash::Absent };
+    let menu = Menu {
+        language: &recipe.site.language,
+        title: &recipe.site.title,
+        consoles: disc.consoles,
+        marker: &marker,
+        splash,
+    };
+    let grub = match recipe.architecture {
+        Architecture::Amd64 => "grub-efi-amd64-signed",
+        Architecture::Arm64 => "grub-efi-arm64-signed",
+    };
+    let efi = Efi::read(recipe.architecture, &mut recipe.open("shim-signed")?, &mut recipe.open(grub)?)?;
+    let bios = match recipe.architecture {
+        Architecture::Amd64 => Some(Bios::make(&mut recipe.open("grub-pc-bin")?, &marker)?),
+        Architecture::Arm64 => None,
+    };
+    stage.put("boot/vmlinuz", &system.kernel)?;
+    stage.put("boot/initrd.img", &system.initrd)?;
+    stage.put("boot/grub/grub.cfg", menu.main().as_bytes())?;
+    stage.put("boot/grub/entries.cfg", menu.entries().as_bytes())?;
+    stage.put("boot/grub/loopback.cfg", b"source /boot/grub/entries.cfg\n")?;
+    stage.put(&format!("boot/grub/{}/grub.cfg", efi.platform), menu.platform().as_bytes())?;
+    if let Some(splash) = disc.splash {
+        stage.put("boot/grub/splash.png", splash)?;
+        stage.put("boot/grub/font.pf2", &recipe.open("grub-common")?.read("usr/share/grub/ascii.pf2")?)?;
+    }
+    stage.put(".disk/info", b"Anode boot medium\n")?;
+    stage.put(marker.trim_start_matches('/'), format!("{}\n", system.id).as_bytes())?;
+    stage.put("anode/id", format!("{}\n", system.id).as_bytes())?;
+    stage.put("anode/medium.json", &system.description)?;
+    stage.put("anode/packages.json", &bill(recipe)?)?;
+    for (name, bytes) in [&efi.first, &efi.second] {
+        stage.put(&format!("EFI/BOOT/{name}"), bytes)?;
+    }
+    let fat = draft.path().join("efi.img");
+    write_fat(&fat, &stage, &[efi.first.0, efi.second.0], date)?;
+    if let Some(bios) = &bios {
+        stage.put("boot/grub/bios.img", &bios.disc)?;
+        fs::write(draft.path().join("sector.img"), &bios.sector).context("writing a temporary file")?;
+    }
+    let image = draft.path().join("medium.iso");
+    run_xorriso(draft.path(), &stage, disc.more, bios.is_some(), &image, date)?;
+    let length = fs::metadata(&image)?.len();
+    fs::File::open(&image)?.sync_all()?;
+    // A link is made only where there is nothing: whatever came to lie there meanwhile stays.
+    fs::hard_link(&image, &place.path).with_context(|| format!("writing `{}`", place.path.display()))?;
+    Ok(length)
+}
+
+/// The files of the medium in a folder.
+struct Stage {
+    folder: PathBuf,
+}
+
+impl Stage {
+    fn new(draft: &Path) -> Result<Stage> {
+        let folder = draft.join("files");
+        fs::create_dir(&folder).context("making a temporary folder")?;
+        Ok(Stage { folder })
+    }
+
+    fn put(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.folder.join(path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).context("making a temporary folder")?;
+        }
+        fs::write(&path, bytes).with_context(|| format!("writing `{}`", path.display()))
+    }
+}
+
+/// The packages that are in the medium, for whoever looks for a version later.
+fn bill(recipe: &Recipe<'_>) -> Result<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Entry<'a> {
+        name: &'a str,
+        version: &'a str,
+        url: String,
+        sha256: String,
+    }
+    let taken = recipe.lock.packages(recipe.architecture).filter(|package| recipe.packages.contains_key(&package.name));
+    let entries: Vec<_> = taken
+        .map(|package: &Package| Entry {
+            name: &package.name,
+            version: &package.version,
+            url: package.url(),
+            sha256: package.sha256.to_string(),
+        })
+        .collect();
+    let mut text = serde_json::to_vec_pretty(&entries)?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+/// The partition that a UEFI reads.
+fn write_fat(image: &Path, stage: &Stage, names: &[&str], date: Moment) -> Result<()> {
+    let folder = stage.folder.join("EFI/BOOT");
+    let mut size = FREE;
+    for name in names {
+        size += fs::metadata(folder.join(name))?.len().next_multiple_of(4096);
+    }
+    let file = fs::File::create(image).context("writing a temporary file")?;
+    // Tables and folders take less than the rest of the last mebibyte and one more.
+    file.set_len((size + MEBIBYTE).next_multiple_of(MEBIBYTE)).context("writing a temporary file")?;
+    drop(file);
+    let image = image.to_string_lossy().into_owned();
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    Tool::Mformat.run(&words(&["-i", &image, "-v", LABEL, "-N", SERIAL, "-c", "8", "::"]), Some(date))?;
+    Tool::Mmd.run(&words(&["-i", &image, "::/EFI", "::/EFI/BOOT"]), Some(date))?;
+    for name in names {
+        let from = folder.join(name).to_string_lossy().into_owned();
+        Tool::Mcopy.run(&words(&["-i", &image, &from, &format!("::/EFI/BOOT/{name}")]), Some(date))?;
+    }
+    Ok(())
+}
+
+fn run_xorriso(
+    draft: &Path,
+    stage: &Stage,
+    more: &[(PathBuf, String)],
+    bios: bool,
+    image: &Path,
+    date: Moment,
+) -> Result<()> {
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    let stamp: String = date.to_string().chars().filter(char::is_ascii_digit).collect();
+    let mut arguments: Vec<String> = Vec::new();
+    let mut add = |words: &[&str]| arguments.extend(words.iter().map(|word| (*word).to_owned()));
+    add(&["-no_rc", "-as", "mkisofs", "-quiet", "-iso-level", "3", "-r", "-J", "-joliet-long", "-V", LABEL]);
+    add(&["--set_all_file_dates", &format!("{stamp}00"), &format!("--modification-date={stamp}00")]);
+    if bios {
+        let sector = path(&draft.join("sector.img"));
+        add(&["--grub2-mbr", &sector, "--mbr-force-bootable"]);
+        add(&["-c", "boot/grub/boot.cat", "-b", "boot/grub/bios.img", "-no-emul-boot", "-boot-load-size", "4"]);
+        add(&["-boot-info-table", "--grub2-boot-info", "-eltorito-alt-boot"]);
+    } else {
+        add(&["-c", "boot/grub/boot.cat"]);
+    }
+    let fat = path(&draft.join("efi.img"));
+    add(&["-partition_offset", "16", "-append_partition", "2", "0xef", &fat]);
+    add(&["-e", "--interval:appended_partition_2:all::", "-no-emul-boot", "-graft-points"]);
+    add(&["-o", &path(image)]);
+    let list = draft.join("list");
+    let mut lines = vec![format!("/={}", graft(&stage.folder)?)];
+    for (from, to) in more {
+        lines.push(format!("/{to}={}", graft(from)?));
+    }
+    fs::write(&list, lines.join("\n") + "\n").context("writing a temporary file")?;
+    add(&["-path-list", &path(&list)]);
+    Tool::Xorriso.run(&arguments, Some(date))
+}
+
+/// A path as a line of xorriso's list.
+fn graft(path: &Path) -> Result<String> {
+    let text = path.to_str().with_context(|| format!("`{}` is not text", path.display()))?;
+    ensure!(!text.contains(['\n', '=', '\\']), "`{text}` has a letter in it that `xorriso` takes for another thing");
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_never_written_over_and_a_place_that_can_not_be_written_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let refusal = |path: &Path| Place::at(path).unwrap_err().to_string();
+        let there = folder.path().join("there.iso");
+        fs::write(&there, "mine").unwrap();
+        assert!(refusal(&there).ends_with("there.iso` exists: remove it, or name another file with `--out`"));
+        std::os::unix::fs::symlink("nowhere", folder.path().join("link")).unwrap();
+        assert!(refusal(&folder.path().join("link")).contains("is a link to nowhere"));
+        assert!(refusal(&folder.path().join("gone/x.iso")).contains("name another place with `--out`"));
+        assert!(refusal(Path::new("/dev/../")).contains("exists"));
+        Place::at(&folder.path().join("new.iso")).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+}

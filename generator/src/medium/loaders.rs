@@ -1,0 +1,268 @@
+//! What starts the kernel: shim and GRUB as the distribution signed them, the image that a BIOS starts, and their menu.
+//!
+//! Under Secure Boot the signed GRUB reads a menu that nobody signed: it can name another kernel and another command line, and nothing that is not signed
+//! by a key the machine trusts. What the medium believes of its site lies in the initramfs, and everything that comes over the network is verified there.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::Architecture;
+use super::deb::Deb;
+use super::host::Tool;
+
+/// What the image for a BIOS can do by itself: nothing is loaded later.
+const BIOS_MODULES: [&str; 26] = [
+    "biosdisk",
+    "iso9660",
+    "part_msdos",
+    "part_gpt",
+    "fat",
+    "normal",
+    "configfile",
+    "linux",
+    "search",
+    "search_fs_file",
+    "search_label",
+    "echo",
+    "test",
+    "true",
+    "ls",
+    "cat",
+    "sleep",
+    "reboot",
+    "halt",
+    "serial",
+    "terminal",
+    "all_video",
+    "vbe",
+    "gfxterm",
+    "png",
+    "loadenv",
+];
+
+/// Files of one architecture that a UEFI starts, by their names in `EFI/BOOT`.
+pub struct Efi {
+    /// `BOOTX64.EFI`: shim.
+    pub first: (&'static str, Vec<u8>),
+    /// `grubx64.efi`: the flavour of GRUB that reads its menu from the medium.
+    pub second: (&'static str, Vec<u8>),
+    /// The folder in which that GRUB looks first.
+    pub platform: &'static str,
+}
+
+/// What a BIOS starts.
+pub struct Bios {
+    /// For a disc, without emulation.
+    pub disc: Vec<u8>,
+    /// The first sector of a stick.
+    pub sector: Vec<u8>,
+}
+
+impl Efi {
+    /// From `shim-signed` and `grub-efi-…-signed`.
+    ///
+    /// # Errors
+    /// If a package does not have its file.
+    pub fn read(architecture: Architecture, shim: &mut Deb, grub: &mut Deb) -> Result<Efi> {
+        let (short, platform) = match architecture {
+            Architecture::Amd64 => ("x64", "x86_64-efi"),
+            Architecture::Arm64 => ("aa64", "arm64-efi"),
+        };
+        let first = shim.read(&format!("usr/lib/shim/shim{short}.efi.signed")).context("reading `shim-signed`")?;
+        let second = grub.read(&format!("usr/lib/grub/{platform}-signed/gcd{short}.efi.signed"));
+        let second = second.context("reading the signed GRUB")?;
+        let names = match architecture {
+            Architecture::Amd64 => ("BOOTX64.EFI", "grubx64.efi"),
+            Architecture::Arm64 => ("BOOTAA64.EFI", "grubaa64.efi"),
+        };
+        Ok(Efi { first: (names.0, first), second: (names.1, second), platform })
+    }
+}
+
+impl Bios {
+    /// From `grub-pc-bin`. `marker` is a file that this medium has and no other.
+    ///
+    /// # Errors
+    /// If the package has other files, or `grub-mkimage` fails.
+    pub fn make(grub: &mut Deb, marker: &str) -> Result<Bios> {
+        const FOLDER: &str = "usr/lib/grub/i386-pc/";
+        let scratch = tempfile::tempdir().context("making a temporary folder")?;
+        let files: Vec<String> = grub.paths().filter(|path| path.starts_with(FOLDER)).map(str::to_owned).collect();
+        ensure!(!files.is_empty(), "the package `grub-pc-bin` has no `{FOLDER}`");
+        for file in &files {
+            let name = file.strip_prefix(FOLDER).unwrap_or(file);
+            ensure!(!name.contains('/'), "the package `grub-pc-bin` has a folder in `{FOLDER}`");
+            fs::write(scratch.path().join(name), grub.read(file)?).context("writing a temporary file")?;
+        }
+        let early = scratch.path().join("anode.cfg");
+        fs::write(&early, format!("search --no-floppy --set=root --file {marker}\nset prefix=($root)/boot/grub\n"))
+            .context("writing a temporary file")?;
+        let image = scratch.path().join("anode.img");
+        let path = |path: &Path| path.to_string_lossy().into_owned();
+        let mut arguments = ["-O", "i386-pc-eltorito", "-p", "/boot/grub", "-d"].map(str::to_owned).to_vec();
+        arguments.extend([path(scratch.path()), "-c".to_owned(), path(&early), "-o".to_owned(), path(&image)]);
+        arguments.extend(BIOS_MODULES.map(str::to_owned));
+        Tool::GrubMkimage.run(&arguments, None)?;
+        let disc = fs::read(&image).context("reading what `grub-mkimage` wrote")?;
+        Ok(Bios { disc, sector: grub.read(&format!("{FOLDER}boot_hybrid.img"))? })
+    }
+}
+
+/// What a menu says.
+pub struct Menu<'a> {
+    /// `de`, `en`
+    pub language: &'a str,
+    /// The site.
+    pub title: &'a str,
+    /// `tty0`, `ttyS0,115200`: the last one is where the kernel itself speaks.
+    pub consoles: &'a [String],
+    /// A file that this medium has and no other.
+    pub marker: &'a str,
+    /// Is there a picture, `/boot/grub/splash.png`, with its font beside it?
+    pub splash: Splash,
+}
+
+/// Is there a picture behind the menu?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Splash {
+    /// None: a menu of letters.
+    Absent,
+    /// One.
+    Present,
+}
+
+impl Menu<'_> {
+    /// The kernel's command line, the same in every entry.
+    #[must_use]
+    pub fn command_line(&self) -> String {
+        // The kernel gives its own messages to all of them and takes the last for /dev/console: a screen, where there is one.
+        let (screens, lines): (Vec<_>, Vec<_>) = self.consoles.iter().partition(|name| is_screen(name));
+        let consoles: Vec<_> = lines.into_iter().chain(screens).map(|name| format!("console={name}")).collect();
+        format!("quiet {}", consoles.join(" "))
+    }
+
+    /// The entries, which a menu of several systems can read too.
+    #[must_use]
+    pub fn entries(&self) -> String {
+        let [install, safe, leave] = match self.language {
+            "de" => ["Installieren", "Installieren, einfache Grafik", "Neu starten"],
+            _ => ["Install", "Install, safe graphics", "Restart"],
+        };
+        let title = plain(self.title);
+        let line = self.command_line();
+        let entry = |name: &str, more: &str| {
+            format!(
+                "menuentry '{name}: {title}' {{\n    linux /boot/vmlinuz {line}{more}\n    initrd /boot/initrd.img\n}}\n"
+            )
+        };
+        let restart = format!("menuentry '{leave}' {{\n    reboot\n}}\n");
+        [entry(install, ""), entry(safe, " nomodeset"), restart].concat()
+    }
+
+    /// `boot/grub/grub.cfg`: finds the medium, speaks on a screen and a serial line at once, and starts after a moment.
+    #[must_use]
+    pub fn main(&self) -> String {
+        let marker = self.marker;
+        let screen = match self.splash {
+            Splash::Absent => "set screen=console\n".to_owned(),
+            Splash::Present => "\
+set screen=console
+if loadfont /boot/grub/font.pf2; then
+    insmod all_video
+    insmod gfxterm
+    insmod png
+    set gfxmode=auto
+    set screen=gfxterm
+fi
+"
+            .to_owned(),
+        };
+        let picture = match self.splash {
+            Splash::Absent => "",
+            Splash::Present => "background_image /boot/grub/splash.png\n",
+        };
+        let rate = self.consoles.iter().find_map(|name| name.split_once(',')).map_or("115200", |(_, rate)| rate);
+        format!(
+            "\
+search --no-floppy --set=root --file {marker}
+set prefix=($root)/boot/grub
+{screen}if serial --unit=0 --speed={rate}; then
+    terminal_input console serial
+    terminal_output $screen serial
+else
+    terminal_output $screen
+fi
+{picture}set default=0
+set timeout=5
+source /boot/grub/entries.cfg
+"
+        )
+    }
+
+    /// Where the signed GRUB looks first.
+    #[must_use]
+    pub fn platform(&self) -> String {
+        format!(
+            "search --no-floppy --set=root --file {}\nset prefix=($root)/boot/grub\nsource /boot/grub/grub.cfg\n",
+            self.marker
+        )
+    }
+}
+
+fn is_screen(console: &str) -> bool {
+    console.strip_prefix("tty").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// What GRUB's own language takes between two quotes, and a serial line shows: ASCII, and none of its quotes.
+fn plain(title: &str) -> String {
+    let letter = |letter: char| match letter {
+        'ä' => "ae".to_owned(),
+        'ö' => "oe".to_owned(),
+        'ü' => "ue".to_owned(),
+        'Ä' => "Ae".to_owned(),
+        'Ö' => "Oe".to_owned(),
+        'Ü' => "Ue".to_owned(),
+        'ß' => "ss".to_owned(),
+        '\'' | '\\' | '$' | '"' | '`' => String::new(),
+        ' '..='~' => letter.to_string(),
+        _ => "?".to_owned(),
+    };
+    title.chars().map(letter).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn menu<'a>(title: &'a str, consoles: &'a [String]) -> Menu<'a> {
+        Menu { language: "de", title, consoles, marker: "/.disk/x", splash: Splash::Absent }
+    }
+
+    #[test]
+    fn a_hostile_title_stays_between_its_quotes_and_on_its_line() {
+        let title = "Schule' { halt }\n$(x)\u{1b}[2J\\\"`Müller";
+        let entries = menu(title, &["tty0".to_owned()]).entries();
+        let first = entries.lines().next().unwrap();
+        assert_eq!(first, "menuentry 'Installieren: Schule { halt }?(x)?[2JMueller' {");
+        assert_eq!(entries.lines().filter(|line| line.starts_with("menuentry")).count(), 3);
+        assert!(entries.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)));
+    }
+
+    #[test]
+    fn the_screen_is_the_kernels_own_console_whatever_the_order() {
+        let consoles = ["tty0".to_owned(), "ttyS0,115200".to_owned(), "hvc0".to_owned()];
+        let line = menu("x", &consoles).command_line();
+        assert_eq!(line, "quiet console=ttyS0,115200 console=hvc0 console=tty0");
+    }
+
+    #[test]
+    fn no_entry_offers_a_shell() {
+        let consoles = ["tty0".to_owned()];
+        let menu = menu("x", &consoles);
+        for text in [menu.main(), menu.entries(), menu.platform()] {
+            assert!(!text.contains("anode.shell"), "{text}");
+        }
+    }
+}
