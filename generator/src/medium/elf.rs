@@ -83,13 +83,14 @@ mod tests {
     #[test]
     fn a_file_that_is_cut_anywhere_or_damaged_is_no_panic() {
         let mut bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        for length in (0..200).chain([bytes.len() - 1]) {
+        let headers = usize::try_from(u64::from_le_bytes(bytes[40..48].try_into().unwrap())).unwrap();
+        for length in (0..200).chain([headers, headers + 64]) {
             let found = Elf::read(&bytes[..length]).and_then(|elf| elf.section(".text"));
-            assert_eq!(found, None, "{length}");
+            assert!(found.is_none(), "{length}");
         }
         bytes[40..48].fill(0xff);
         bytes[32..40].fill(0xff);
         let elf = Elf::read(&bytes).unwrap();
-        assert_eq!((elf.section(".text"), elf.needs_linker()), (None, None));
+        assert!(elf.section(".text").is_none() && elf.needs_linker().is_none());
     }
 }

@@ -194,6 +194,7 @@ impl Making {
         let mut transport = Https::new(Settings {
             credentials: Credentials::new(&authorities, client)?,
             plain_http: PlainHttp::OnLoopback,
+            proxy: None,
             limits: Limits::default(),
         });
         Site::fetch(&self.repository, &mut transport, clock::now())
