@@ -776,5 +776,8 @@ fn the_real_installer_of_debian_12_has_every_hook_point_of_the_built_in_definiti
     desk.write("pc/profile.toml", &format!("{profile}[variables]\nboot_mirror = \"{}\"\n", desk.mirror.url()));
     let _ = desk.lock(&[]).run().ok();
     assert_eq!(desk.text().matches("[[files]]").count(), 2, "{}", desk.text());
+    // The key that Debian's shim trusts; known to every machine that boots with it, before anything is fetched.
+    assert!(desk.text().contains("kernel_signed_by = \"Debian Secure Boot CA\""), "{}", desk.text());
+    assert!(desk.text().contains("\"6ccece7e4c6c0d1f6149f3dd27dfcc5cbb419ea1\""), "{}", desk.text());
     let _ = desk.lock(&["--check"]).run().ok();
 }

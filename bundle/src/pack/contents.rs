@@ -295,6 +295,7 @@ mod tests {
             second_stage: SecondStage { pinned: true, how: String::new() },
             boot: Some(Boot {
                 kernel: blob(),
+                signature: None,
                 initrd: Vec::new(),
                 images: Vec::new(),
                 carry_fetcher: false,

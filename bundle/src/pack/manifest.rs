@@ -85,6 +85,9 @@ pub struct SecondStage {
 pub struct Boot {
     /// The kernel.
     pub kernel: Blob,
+    /// Who signed it; absent where nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<KernelSignature>,
     /// The initrds, in their order.
     pub initrd: Vec<Blob>,
     /// Second stages that are fetched in the installer's initramfs, each with its name. The files of the pack say how.
@@ -98,6 +101,15 @@ pub struct Boot {
     /// Where answers belong in the command line.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inserts: Vec<Insert>,
+}
+
+/// Who signed a kernel, for machines that load no other: known before it is fetched, and judged by the running kernel alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelSignature {
+    /// The signer's name for people; empty where there is no signature.
+    pub by: String,
+    /// Key identifiers (RFC 5280, section 4.2.1.2) in hex, of which the running kernel has to trust one.
+    pub keys: Vec<String>,
 }
 
 /// A pinned file outside the pack.

@@ -157,9 +157,9 @@ fn perform_activate(host: &mut dyn Host, wanted: Activate, warnings: &mut Vec<St
         facts: facts.hardware(),
         profile: wanted.profile,
         given: wanted.answers,
-        suits: match wanted.destination {
-            Destination::Written(_) => &|_| Ok(()),
-            Destination::Kexec => &kexec::check_manifest,
+        suits: &|manifest| match wanted.destination {
+            Destination::Written(_) => Ok(()),
+            Destination::Kexec => kexec::check_manifest(manifest, &*kernel),
         },
     };
     let language = language(host, &wanted.talk);
@@ -194,7 +194,6 @@ fn load(
     console: &mut Console<'_>,
 ) -> Result<Vec<String>, Failure> {
     let contents = &activated.contents;
-    kexec::check_manifest(contents.manifest())?;
     let (Some(boot), Some(line)) = (&contents.manifest().boot, contents.command_line(&activated.answers)?) else {
         return Err(Failure::Internal("a profile without a kernel".to_owned()));
     };

@@ -13,6 +13,7 @@ mod tests;
 use std::fs::File;
 use std::io;
 
+use anode_bundle::display::line;
 use anode_bundle::pack::{Blob, Boot, HandOver, Manifest};
 
 use crate::blob::{Origin, Pinned, bring};
@@ -26,6 +27,8 @@ const COPIES: u64 = 3;
 /// For everything else that goes on meanwhile.
 const RESERVE: u64 = 32 << 20;
 const MIB: u64 = 1 << 20;
+const SECURE_BOOT: &str =
+    "turn off Secure Boot in the firmware's setup for the installation, or enrol that key there (MokManager)";
 
 /// The kernel that runs, as far as the hand-over needs it.
 pub trait Kernel {
@@ -34,6 +37,12 @@ pub trait Kernel {
     /// # Errors
     /// [`Failure::HandOver`] with what to do.
     fn check(&self) -> Result<(), Failure>;
+
+    /// Does it load only what somebody signed whom it trusts?
+    fn is_locked_down(&self) -> bool;
+
+    /// Is the key with this identifier (hex) among those that it trusts?
+    fn trusts(&self, key: &str) -> bool;
 
     /// Memory in bytes that can be had without harm; `None` if it does not say.
     fn free_memory(&self) -> Option<u64>;
@@ -45,20 +54,30 @@ pub trait Kernel {
     fn load(&mut self, kernel: &File, initrd: &File, command_line: &str) -> io::Result<()>;
 }
 
-/// Is this a profile that is handed over in this way, and are its kernel and initrd pinned?
+/// Is this a profile that is handed over in this way, are its kernel and initrd pinned, and would the running kernel take it?
 ///
 /// # Errors
 /// [`Failure::HandOver`].
-pub fn check_manifest(manifest: &Manifest) -> Result<(), Failure> {
+pub fn check_manifest(manifest: &Manifest, kernel: &dyn Kernel) -> Result<(), Failure> {
     if manifest.hand_over != HandOver::Kexec {
         let problem = format!("the profile `{}` does not boot an installer's kernel", manifest.profile);
         return Err(Failure::hand_over(problem, "choose another profile, or use `--files`"));
     }
-    if manifest.boot.is_none() {
+    let Some(boot) = &manifest.boot else {
         let problem = format!("the profile `{}` names no pinned kernel", manifest.profile);
         return Err(Failure::hand_over(problem, "tell the operator: run `anode lock`, build and publish"));
+    };
+    match &boot.signature {
+        Some(signature) if kernel.is_locked_down() && !signature.keys.iter().any(|key| kernel.trusts(key)) => {
+            let signer = match line(&signature.by, 120) {
+                by if by.is_empty() => "the installer's kernel is not signed".to_owned(),
+                by => format!("the installer's kernel is signed under `{by}`, which it does not trust"),
+            };
+            let problem = format!("Secure Boot lets this medium start signed kernels only, and {signer}");
+            Err(Failure::hand_over(problem, SECURE_BOOT))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// What is to be loaded.
@@ -138,12 +157,12 @@ fn fetch(
 /// What kexec_file_load(2) says, in words.
 fn refused(error: &io::Error) -> Failure {
     use rustix::io::Errno;
-    let signature = "the running kernel does not trust whoever signed the installer's kernel";
+    let signature =
+        "Secure Boot lets this medium start signed kernels only, and it does not trust this one's signature";
     let (problem, remedy) = match Errno::from_io_error(error) {
-        Some(Errno::KEYREJECTED | Errno::NOKEY | Errno::NODATA | Errno::BADMSG | Errno::NOPKG) => (
-            signature,
-            "use a medium of that distribution's own boot chain, enrol its key (MOK), or turn off Secure Boot",
-        ),
+        Some(Errno::KEYREJECTED | Errno::NOKEY | Errno::NODATA | Errno::BADMSG | Errno::NOPKG) => {
+            (signature, SECURE_BOOT)
+        }
         Some(Errno::PERM | Errno::ACCESS) => {
             ("the running kernel does not permit it", "run this as root, from the medium")
         }

@@ -33,6 +33,17 @@ impl Kernel for Running {
         Ok(())
     }
 
+    fn is_locked_down(&self) -> bool {
+        // `[none] integrity confidentiality`; a kernel without the file has no lockdown.
+        let state = crate::activate::read_limited("/sys/kernel/security/lockdown".as_ref(), LIMIT);
+        state.is_ok_and(|state| !state.starts_with(b"[none]"))
+    }
+
+    fn trusts(&self, key: &str) -> bool {
+        let keys = crate::activate::read_limited("/proc/keys".as_ref(), LIMIT).unwrap_or_default();
+        is_listed(&String::from_utf8_lossy(&keys), key)
+    }
+
     fn free_memory(&self) -> Option<u64> {
         let text = crate::activate::read_limited("/proc/meminfo".as_ref(), LIMIT).ok()?;
         let text = String::from_utf8(text).ok()?;
@@ -46,6 +57,12 @@ impl Kernel for Running {
     }
 }
 
+/// `… asymmetri NAME: IDENTIFIER: X509.rsa …` in `/proc/keys` (keyrings(7)).
+fn is_listed(keys: &str, key: &str) -> bool {
+    let wanted = format!(": {key}: X509.");
+    !key.is_empty() && keys.lines().any(|line| line.contains(" asymmetri ") && line.contains(&wanted))
+}
+
 /// kexec_file_load(2), without flags.
 #[expect(unsafe_code, reason = "no crate wraps this call")]
 fn kexec_file_load(kernel: &File, initrd: &File, line: &CString) -> io::Result<()> {
@@ -55,4 +72,22 @@ fn kexec_file_load(kernel: &File, initrd: &File, line: &CString) -> io::Result<(
         libc::syscall(libc::SYS_kexec_file_load, kernel.as_raw_fd(), initrd.as_raw_fd(), length, line.as_ptr(), 0_u64)
     };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_listed;
+
+    #[test]
+    fn a_key_is_trusted_where_the_kernel_lists_its_whole_identifier() {
+        let keys = "\
+014fb1f1 I------     1 perm 1f030000     0     0 asymmetri Debian Secure Boot CA: 6ccece7e4c6c0d1f6149f3dd27dfcc5cbb419ea1: X509.rsa bb419ea1 []
+1a0b9f51 I------     1 perm 1f0b0000     0     0 blacklist bin:80b4d96931bf0d02fd91a61e19d14f1da452e66db2408ca8604d411f92659f0a
+2b9e5c1d I--Q---     1 perm 1f3f0000     0 65534 keyring   : 14011249c2675ea8e5148542202005810584b25f: X509.: empty
+";
+        assert!(is_listed(keys, "6ccece7e4c6c0d1f6149f3dd27dfcc5cbb419ea1"));
+        for other in ["", "bb419ea1", "6ccece7e", "14011249c2675ea8e5148542202005810584b25f"] {
+            assert!(!is_listed(keys, other), "{other}");
+        }
+    }
 }

@@ -4,7 +4,8 @@ use std::io::{Read, Seek, Write};
 use std::time::Duration;
 
 use anode_bundle::Moment;
-use anode_bundle::name::{Sha256, tree};
+use anode_bundle::name::{Id, Sha256, SiteId, tree};
+use anode_bundle::pack::{KernelSignature, SecondStage};
 
 use super::*;
 use crate::blob::LIMITS;
@@ -15,6 +16,8 @@ use crate::transport::{Credentials, Https, Limits, Settings};
 
 /// Keeps what it is given.
 struct Paper {
+    /// In lockdown: the one key that it trusts.
+    trusted: Option<&'static str>,
     free: Option<u64>,
     answer: Option<i32>,
     given: Option<(Vec<u8>, Vec<u8>, String)>,
@@ -22,13 +25,21 @@ struct Paper {
 
 impl Paper {
     fn new() -> Paper {
-        Paper { free: Some(1 << 30), answer: None, given: None }
+        Paper { trusted: None, free: Some(1 << 30), answer: None, given: None }
     }
 }
 
 impl Kernel for Paper {
     fn check(&self) -> Result<(), Failure> {
         Ok(())
+    }
+
+    fn is_locked_down(&self) -> bool {
+        self.trusted.is_some()
+    }
+
+    fn trusts(&self, key: &str) -> bool {
+        self.trusted == Some(key)
     }
 
     fn free_memory(&self) -> Option<u64> {
@@ -71,6 +82,7 @@ fn serve(bytes: &'static [u8]) -> Vec<String> {
 fn boot() -> Boot {
     Boot {
         kernel: blob(KERNEL, serve(KERNEL)),
+        signature: None,
         initrd: vec![blob(FIRST, serve(FIRST)), blob(SECOND, serve(SECOND))],
         images: Vec::new(),
         carry_fetcher: false,
@@ -187,4 +199,47 @@ fn memory_that_changed_is_found_when_it_is_read_back() {
     }
     assert!(check(&right[..right.len() - 1]).is_err());
     assert!(check(&[right.as_slice(), b"x"].concat()).is_err());
+}
+
+#[test]
+fn a_kernel_in_lockdown_is_not_given_what_it_would_not_trust() {
+    let manifest = |signature: Option<KernelSignature>| Manifest {
+        format: 1,
+        site: SiteId::from_bytes([1; 16]),
+        profile: Id::new("server").unwrap(),
+        organisation: None,
+        title: String::new(),
+        description: String::new(),
+        installer: anode_bundle::pack::Installer {
+            id: Id::new("debian").unwrap(),
+            title: String::new(),
+            version: String::new(),
+            architecture: String::new(),
+        },
+        hand_over: HandOver::Kexec,
+        unattended: false,
+        second_stage: SecondStage { pinned: true, how: String::new() },
+        boot: Some(Boot { signature, ..boot() }),
+        files: Vec::new(),
+        prompts: Vec::new(),
+        ansible: None,
+        critical: Vec::new(),
+    };
+    let signed = |key: &str| manifest(Some(KernelSignature { by: "Example CA".into(), keys: vec![key.to_owned()] }));
+    let unsigned = manifest(Some(KernelSignature { by: String::new(), keys: Vec::new() }));
+    let open = Paper::new();
+    let locked = Paper { trusted: Some("aa11"), ..Paper::new() };
+    assert!(check_manifest(&signed("bb22"), &open).is_ok() && check_manifest(&unsigned, &open).is_ok());
+    assert!(check_manifest(&signed("aa11"), &locked).is_ok());
+    // Nobody looked: the kernel itself will say.
+    assert!(check_manifest(&manifest(None), &locked).is_ok());
+    let failure = check_manifest(&signed("bb22"), &locked).unwrap_err();
+    assert_eq!(failure.exit().number(), 40);
+    assert!(failure.to_string().contains("`Example CA`, which it does not trust"), "{failure}");
+    assert!(check_manifest(&unsigned, &locked).unwrap_err().to_string().contains("is not signed"));
+
+    let files = Manifest { hand_over: HandOver::Files, ..manifest(None) };
+    assert!(check_manifest(&files, &open).unwrap_err().to_string().contains("does not boot"));
+    let unpinned = Manifest { boot: None, ..manifest(None) };
+    assert!(check_manifest(&unpinned, &open).unwrap_err().remedy().contains("`anode lock`"));
 }

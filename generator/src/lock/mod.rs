@@ -8,13 +8,17 @@ mod check;
 mod download;
 mod lists;
 mod openpgp;
+mod signer;
 mod vouch;
 mod wanted;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use anode_bundle::name::{Id, Sha256};
+use anode_bundle::pack::KernelSignature;
 
 pub use cache::Cache;
 pub use check::check;
@@ -30,6 +34,8 @@ use wanted::Chain;
 
 /// An initrd that is looked into, at most.
 const INITRD: u64 = 2 << 30;
+/// A kernel that is looked into, at most.
+const KERNEL: u64 = 256 << 20;
 
 /// Who is told while a file comes.
 pub trait Progress {
@@ -190,7 +196,18 @@ fn obtain(
             Vouched::Unsigned(why)
         }
     };
-    Ok(Pinned { sha256, length, vouched })
+    let signature = signature(&path).map_err(|error| here(wanted, &error))?;
+    Ok(Pinned { sha256, length, vouched, signature })
+}
+
+/// Who signed the file, if it is a kernel. Images of gigabytes are not read for that.
+fn signature(path: &Path) -> anyhow::Result<Option<KernelSignature>> {
+    let mut file = File::open(path)?;
+    let mut begin = [0; 2];
+    if file.read_exact(&mut begin).is_err() || begin != *b"MZ" || file.metadata()?.len() > KERNEL {
+        return Ok(None);
+    }
+    Ok(signer::of(&std::fs::read(path)?))
 }
 
 /// Downloads into the cache.

@@ -380,7 +380,9 @@ impl<'a, 'r> Pass<'a, 'r> {
             return None;
         };
         let carry_fetcher = boot.carry_fetcher;
-        Some(Boot { kernel: kernel.clone(), initrd: initrd.to_vec(), images, carry_fetcher, command_line, inserts })
+        let signature = urls.first().and_then(|(url, _)| lock.pinned(url)?.signature.clone());
+        let (kernel, initrd) = (kernel.clone(), initrd.to_vec());
+        Some(Boot { kernel, signature, initrd, images, carry_fetcher, command_line, inserts })
     }
 
     /// The public files, with the defaults of prompts in their places.

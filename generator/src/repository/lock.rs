@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anode_bundle::name::{Sha256, tree};
-use anode_bundle::pack::Blob;
+use anode_bundle::pack::{Blob, KernelSignature};
 
 use super::fields::{Fields, read_toml};
 use super::value::is_url;
@@ -26,6 +26,8 @@ pub struct Pinned {
     pub length: u64,
     /// Why they were believed.
     pub vouched: Vouched,
+    /// Who signed it, where it is a kernel.
+    pub signature: Option<KernelSignature>,
 }
 
 /// Why a file was believed when it was pinned.
@@ -98,13 +100,17 @@ impl Lock {
     pub fn to_toml(&self) -> String {
         let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
         let mut text = Lock::HEAD.to_owned();
-        for (url, Pinned { sha256, length, vouched }) in &self.files {
+        for (url, Pinned { sha256, length, vouched, signature }) in &self.files {
             let url = quoted(url);
             text.push_str(&format!("\n[[files]]\nurl = {url}\nsha256 = \"{sha256}\"\nlength = {length}\n"));
             match vouched {
                 Vouched::Verified(by) => text.push_str(&format!("verified = {}\n", quoted(by))),
                 Vouched::Unsigned(why) => text.push_str(&format!("unsigned = {}\n", quoted(why))),
                 Vouched::Unsaid => {}
+            }
+            if let Some(KernelSignature { by, keys }) = signature {
+                let keys: Vec<String> = keys.iter().map(|key| quoted(key)).collect();
+                text.push_str(&format!("kernel_signed_by = {}\nkernel_keys = [{}]\n", quoted(by), keys.join(", ")));
             }
         }
         text
@@ -122,7 +128,8 @@ impl Lock {
                     entry.missing("length", "length = 12345");
                 }
                 let vouched = read_vouched(entry);
-                Some((url?, Pinned { sha256: sha256?.value, length: length?, vouched }))
+                let signature = read_signature(entry);
+                Some((url?, Pinned { sha256: sha256?.value, length: length?, vouched, signature }))
             });
             for (url, pinned) in entries.into_iter().flatten() {
                 if !is_url(&url.value) {
@@ -150,6 +157,11 @@ fn read_vouched(entry: &mut Fields<'_, '_, '_>) -> Vouched {
     }
 }
 
+fn read_signature(entry: &mut Fields<'_, '_, '_>) -> Option<KernelSignature> {
+    let keys = entry.texts("kernel_keys").into_iter().map(|key| key.value).collect();
+    entry.text("kernel_signed_by").map(|by| KernelSignature { by: by.value, keys })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,7 +183,9 @@ mod tests {
                 _ => Vouched::Unsaid,
             };
             let sha256 = Sha256::of(text.as_bytes());
-            lock.insert(&format!("https://example.org/{number}"), Pinned { sha256, length: 7, vouched });
+            let signature = (number > 0)
+                .then(|| KernelSignature { by: text.to_owned(), keys: vec!["6ccece7e".to_owned(); number] });
+            lock.insert(&format!("https://example.org/{number}"), Pinned { sha256, length: 7, vouched, signature });
         }
         let (again, problems) = read(&lock.to_toml());
         assert!(problems.is_empty(), "{}", problems.count());
@@ -182,7 +196,7 @@ mod tests {
     fn a_mirrored_file_is_asked_for_at_the_site_first() {
         let (url, sha256) = ("https://example.org/linux", Sha256::of(b"linux"));
         let mut lock = Lock::default();
-        lock.insert(url, Pinned { sha256, length: 5, vouched: Vouched::Unsaid });
+        lock.insert(url, Pinned { sha256, length: 5, vouched: Vouched::Unsaid, signature: None });
         assert_eq!(lock.blob(url).unwrap().urls, [url]);
         lock.mirror_at(&["https://one.example/".to_owned(), "https://two.example/tree/".to_owned()]);
         let (folder, name) = (&sha256.to_string()[..2], sha256);

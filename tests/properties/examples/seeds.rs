@@ -194,6 +194,7 @@ fn manifest(site: &SiteId) -> (Manifest, Vec<Vec<u8>>) {
                 sha256: Sha256::of(b"k"),
                 length: 7,
             },
+            signature: None,
             initrd: vec![Blob {
                 name: None,
                 urls: vec![text("https://example.org/initrd")],
