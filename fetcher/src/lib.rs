@@ -17,7 +17,9 @@ pub mod folder;
 pub mod hand_over;
 pub mod host;
 pub mod kexec;
+pub mod medium;
 pub mod transport;
+pub mod words;
 
 pub mod crypt;
 

@@ -6,6 +6,7 @@
 mod ceremony;
 mod fetch;
 mod gpg;
+mod medium;
 mod mirror;
 mod program;
 mod site;
@@ -16,6 +17,7 @@ mod web;
 pub use ceremony::{key_id, stock_key, stock_sign};
 pub use fetch::{Fetch, Fetched};
 pub use gpg::Gpg;
+pub use medium::Medium;
 pub use mirror::{Fault, Mirror};
 pub use program::{Output, Program, anode, binary};
 pub use site::{Code, Site, read_json};

@@ -10,10 +10,10 @@ use zeroize::Zeroizing;
 
 use crate::answers::Given;
 use crate::blob::Pinned;
-use crate::console::Language;
 use crate::error::Failure;
 use crate::hand_over::Target;
 use crate::transport::{Address, BadAddress, PlainHttp};
+use crate::words::Language;
 
 /// What is to be done.
 pub(super) enum Command {

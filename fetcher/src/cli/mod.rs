@@ -18,13 +18,14 @@ use zeroize::Zeroizing;
 
 use crate::activate::{Activated, Order, Person, Shipped, Sources, activate, read_limited};
 use crate::blob::{self, Origin};
-use crate::console::{Console, Language, Terminal};
+use crate::console::{Console, Terminal};
 use crate::error::Failure;
 use crate::facts::Facts;
 use crate::folder::Folder;
 use crate::hand_over::{Carry, initrd_archive};
 use crate::kexec::{self, Kernel};
 use crate::transport::{Credentials, Https, Limits, PlainHttp, Settings, public_authorities};
+use crate::words::Language;
 use arguments::{Activate, Blob, Command, Destination, Reach, Talk};
 use outcome::{Outcome, Updated};
 

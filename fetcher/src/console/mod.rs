@@ -3,13 +3,10 @@
 //! Everything that comes from a document goes through [`anode_bundle::display`]. The code and passwords are not shown while they are typed, and a code is
 //! checked before anything is sent.
 
-mod de;
-mod en;
 mod keys;
 mod progress;
 mod questions;
 mod terminal;
-mod words;
 
 #[cfg(test)]
 mod tests;
@@ -29,15 +26,14 @@ use crate::answers::Sheet;
 use crate::error::{Failure, reason};
 use crate::facts::Disk;
 
+use crate::words::{Language, Words, fill};
 use progress::Transfer;
 pub use terminal::{Echo, Standard, Terminal};
-pub use words::Language;
-use words::{Words, fill};
 
 /// How often a code may be mistyped.
 const TRIES: usize = 5;
 /// The widest line.
-const WIDTH: usize = 79;
+pub(crate) const WIDTH: usize = 79;
 
 /// A person at a terminal, or, with a code given in advance, somebody who only watches.
 pub struct Console<'a> {
@@ -84,17 +80,9 @@ impl<'a> Console<'a> {
         if text.chars().count() <= WIDTH || !self.terminal.is_typed() {
             return self.terminal.say(text);
         }
-        let mut folded = String::new();
-        for word in text.split_whitespace() {
-            if !folded.is_empty() && folded.chars().count() + 1 + word.chars().count() > WIDTH {
-                self.terminal.say(&std::mem::take(&mut folded));
-            }
-            if !folded.is_empty() {
-                folded.push(' ');
-            }
-            folded.push_str(word);
+        for row in fold(text, WIDTH) {
+            self.terminal.say(&row);
         }
-        self.terminal.say(&folded);
     }
 
     fn ask(&mut self, question: &str, echo: Echo) -> Result<Zeroizing<String>, Failure> {
@@ -182,6 +170,26 @@ impl<'a> Console<'a> {
             self.say(&fill(words.unpinned, &[("how", &line(&manifest.second_stage.how, 160))]));
         }
     }
+}
+
+/// Rows of at most `width` characters, broken between words; a word that is longer is a row of its own. A text that fits stays as it is.
+pub(crate) fn fold(text: &str, width: usize) -> Vec<String> {
+    if text.chars().count() <= width {
+        return vec![text.to_owned()];
+    }
+    let mut rows = Vec::new();
+    let mut row = String::new();
+    for word in text.split_whitespace() {
+        if !row.is_empty() && row.chars().count() + 1 + word.chars().count() > width {
+            rows.push(std::mem::take(&mut row));
+        }
+        if !row.is_empty() {
+            row.push(' ');
+        }
+        row.push_str(word);
+    }
+    rows.push(row);
+    rows
 }
 
 impl Person for Console<'_> {

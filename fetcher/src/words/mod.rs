@@ -1,8 +1,14 @@
-//! The console's own words. A language is one file with one constant; the compiler finds what it forgot.
+//! Everything that is said to a person at the medium. A language is one file; the compiler finds what it forgot.
 //!
 //! `{name}` in a text stands for a value. Titles and questions of profiles come from the profiles repository and are not translated here.
 
-use super::{de, en};
+mod de;
+mod en;
+mod pages;
+
+use anode_bundle::ExitCode;
+
+pub(crate) use pages::{MediumWords, Page};
 
 /// The languages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,22 +31,61 @@ impl Language {
         }
     }
 
-    pub(super) fn words(self) -> &'static Words {
+    pub(crate) fn words(self) -> &'static Words {
         match self {
             Self::English => &en::WORDS,
             Self::German => &de::WORDS,
         }
     }
+
+    /// Every language, in the order in which they are offered.
+    pub const ALL: [Language; 2] = [Language::English, Language::German];
+
+    /// As `--lang` takes it.
+    #[must_use]
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::German => "de",
+        }
+    }
+
+    /// What its speakers call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::English => "English",
+            Self::German => "Deutsch",
+        }
+    }
+
+    /// What the medium says around the fetcher.
+    #[must_use]
+    pub(crate) fn medium(self) -> &'static MediumWords {
+        match self {
+            Self::English => &en::MEDIUM,
+            Self::German => &de::MEDIUM,
+        }
+    }
+
+    /// The page of an exit code.
+    #[must_use]
+    pub(crate) fn page(self, exit: ExitCode) -> Page {
+        match self {
+            Self::English => en::page(exit),
+            Self::German => de::page(exit),
+        }
+    }
 }
 
 /// A text with values in it.
-pub(super) fn fill(text: &str, values: &[(&str, &str)]) -> String {
+pub(crate) fn fill(text: &str, values: &[(&str, &str)]) -> String {
     values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
 }
 
 /// Every text of the console.
 #[derive(Debug)]
-pub(super) struct Words {
+pub(crate) struct Words {
     pub code: &'static str,
     pub code_wrong: &'static str,
     pub code_foreign: &'static str,
@@ -107,6 +152,33 @@ mod tests {
             let field = ours.split(':').next();
             assert_eq!(field, theirs.split(':').next());
             assert_eq!(placeholders(ours), placeholders(theirs), "{field:?}");
+        }
+    }
+
+    #[test]
+    fn every_language_says_all_of_the_medium_with_the_same_values() {
+        let texts = Language::ALL.map(|language| format!("{:#?}", language.medium()));
+        for other in &texts[1..] {
+            assert_eq!(texts[0].lines().count(), other.lines().count());
+            for (ours, theirs) in texts[0].lines().zip(other.lines()).skip(1) {
+                let field = ours.split(':').next();
+                assert_eq!((field, placeholders(ours)), (theirs.split(':').next(), placeholders(theirs)));
+            }
+            assert!(!other.contains(": \"\","), "an empty text: {other}");
+        }
+    }
+
+    #[test]
+    fn every_exit_code_has_a_page_of_its_own_in_every_language() {
+        for language in Language::ALL {
+            let mut titles = std::collections::BTreeSet::new();
+            for exit in ExitCode::ALL {
+                let page = language.page(exit);
+                assert!(!page.remedy.is_empty() && titles.insert(page.title), "{language:?} {exit:?}");
+            }
+        }
+        for exit in ExitCode::ALL {
+            assert_ne!(Language::English.page(exit).title, Language::German.page(exit).title);
         }
     }
 

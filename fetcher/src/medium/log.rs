@@ -1,0 +1,183 @@
+//! What was said on screen, as text: for the log on screen and on the stick.
+//!
+//! It records what programs print and never what a person types, hidden or not: the terminal's echo is taken out. What looks like an activation code is
+//! replaced even so, because a code can stand in the kernel's arguments, which the kernel prints.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use anode_bundle::code::{Code, Secret};
+
+/// More than hours of talk; a download's progress is one line.
+const LIMIT: usize = 1 << 20;
+/// A line that does not end is written in pieces.
+const LINE: usize = 4096;
+/// Longer answers are cut by the terminal itself.
+const ECHO: usize = 4096;
+
+/// The log while it is written.
+pub(super) struct Log {
+    file: Option<File>,
+    written: usize,
+    line: Vec<u8>,
+    escape: Escape,
+    /// What the terminal will repeat of what was typed.
+    echo: VecDeque<u8>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Escape {
+    No,
+    Begun,
+    Sequence,
+}
+
+impl Log {
+    /// Appends to a file. Without one nothing is kept, and nothing else changes.
+    pub fn open(path: &Path) -> Log {
+        let file = File::options().create(true).append(true).open(path).ok();
+        Log { file, written: 0, line: Vec::new(), escape: Escape::No, echo: VecDeque::new() }
+    }
+
+    /// A person typed this, and the terminal repeats it.
+    pub fn expect_echo(&mut self, typed: &[u8]) {
+        let room = ECHO.saturating_sub(self.echo.len());
+        self.echo.extend(typed.iter().copied().filter(|byte| *byte >= b' ' && *byte != 0x7F).take(room));
+    }
+
+    /// Programs printed this, or the terminal repeated what was typed.
+    pub fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.take(*byte);
+        }
+    }
+
+    fn take(&mut self, byte: u8) {
+        match (&self.escape, byte) {
+            (Escape::Begun, b'[') => self.escape = Escape::Sequence,
+            (Escape::Begun, _) | (Escape::Sequence, 0x40..=0x7E) => self.escape = Escape::No,
+            (Escape::Sequence, _) => {}
+            (Escape::No, 0x1B) => self.escape = Escape::Begun,
+            (Escape::No, b'\n') => {
+                // What was typed ends with its line.
+                self.echo.clear();
+                self.end_line();
+            }
+            // A bar of progress begins its line anew: the last one counts.
+            (Escape::No, b'\r') => {
+                if self.line.last() != Some(&b'\r') {
+                    self.line.push(b'\r');
+                }
+            }
+            (Escape::No, 0x08) => {
+                self.line.pop();
+            }
+            (Escape::No, _) if byte < b' ' || byte == 0x7F => {}
+            (Escape::No, _) if self.echo.front() == Some(&byte) => {
+                self.echo.pop_front();
+            }
+            (Escape::No, _) => {
+                self.line.push(byte);
+                if self.line.len() >= LINE {
+                    self.end_line();
+                }
+            }
+        }
+    }
+
+    fn end_line(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end_matches('\r');
+        let mut text = without_codes(text.rsplit('\r').next().unwrap_or_default());
+        text.push('\n');
+        if self.written + text.len() > LIMIT {
+            return;
+        }
+        self.written += text.len();
+        if let Some(file) = &mut self.file {
+            let _ = file.write_all(text.as_bytes());
+        }
+    }
+}
+
+/// The same line without anything that could be an activation code, in one word or in groups, and without the kernel argument that holds one.
+pub(super) fn without_codes(line: &str) -> String {
+    let is_code = |text: &str| matches!(Secret::parse(text), Ok(Secret::Code(_))) && Code::parse(text).is_ok();
+    let mut words: Vec<&str> = line.split(' ').collect();
+    for start in 0..words.len() {
+        for count in [5, 4, 1] {
+            let group = words.get(start..start + count).unwrap_or_default();
+            let (first, rest) = (group.first().copied().unwrap_or_default(), group.get(1..).unwrap_or_default());
+            let grouped = count == 1 || (first.len() == 4 && rest.iter().all(|word| word.len() == 4));
+            let bare = group.concat();
+            let bare = bare.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+            let hidden = !bare.is_empty() && grouped && is_code(bare);
+            let argument = count == 1 && first.contains("anode.code=");
+            if hidden || argument {
+                for word in words.iter_mut().skip(start).take(count) {
+                    *word = "****";
+                }
+            }
+        }
+    }
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logged(steps: &[(&str, &str)]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut log = Log::open(&path);
+        for (typed, printed) in steps {
+            log.expect_echo(typed.as_bytes());
+            log.write(printed.as_bytes());
+        }
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn what_programs_print_is_kept_and_what_is_typed_is_not() {
+        let log = logged(&[("", "Name: "), ("hunter2\r", "hunter2\r\nDone.\r\n"), ("", "hunter2\r\n")]);
+        assert_eq!(log, "Name: \nDone.\nhunter2\n");
+    }
+
+    #[test]
+    fn an_echo_that_never_comes_does_not_swallow_later_lines() {
+        assert_eq!(logged(&[("abc", "xyz\nabc\n")]), "xyz\nabc\n");
+    }
+
+    #[test]
+    fn escapes_masks_and_bars_leave_text() {
+        assert_eq!(logged(&[("", "\x1b[2J\x1b[1;31mred\x1b[0m\x07\r\n")]), "red\n");
+        assert_eq!(logged(&[("", "Code: ***\x08 \x08*\r\n")]), "Code: ***\n");
+        assert_eq!(logged(&[("", " 1 %\r 2 %\r 3 %\r\r\n")]), " 3 %\n");
+    }
+
+    #[test]
+    fn a_code_is_never_kept_however_it_is_written() {
+        for line in [
+            "it is 0123-4567-89AB-CDER.",
+            "it is 0123456789abcder",
+            "it is 0123 4567 89ab cder now",
+            "Kernel command line: quiet anode.code=0123-4567-89AB-CDES",
+        ] {
+            let kept = without_codes(line).to_lowercase();
+            assert!(!kept.contains("89ab") && !kept.contains("cde") && kept.contains("****"), "{kept}");
+        }
+        let harmless = "eth0 ready 192.0.2.10/24 sha256 0123 4567 89ab";
+        assert_eq!(without_codes(harmless), harmless);
+    }
+
+    #[test]
+    fn a_line_without_end_and_a_talk_without_end_stay_bounded() {
+        let text = "x".repeat(2 * LIMIT);
+        let log = logged(&[("", &text)]);
+        assert!(log.len() <= LIMIT, "{}", log.len());
+    }
+}

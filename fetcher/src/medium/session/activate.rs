@@ -1,0 +1,132 @@
+//! Starting the fetcher in this terminal, and what it reports.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anode_bundle::ExitCode;
+use serde::Deserialize;
+
+use super::{Session, Step};
+
+/// The fetcher's report is one line of a few hundred bytes and a list of files.
+const REPORT: u64 = 1 << 20;
+
+/// What the fetcher's `--json` says of a success.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(super) struct Told {
+    pub profile: String,
+    /// Nobody confirmed it on screen. Not said: nobody did.
+    pub unattended: Option<bool>,
+}
+
+/// How a run of the fetcher ended.
+pub(super) enum Loaded {
+    /// A kernel is loaded.
+    Ready(Told),
+    Not(ExitCode),
+}
+
+impl Session<'_> {
+    /// Runs `anode-fetch activate` with a person at the same terminal.
+    pub(super) fn activate(&mut self) -> io::Result<Loaded> {
+        // The copy on the medium may be the only one: it is waited for, as long as it is looked for.
+        self.wait_for_medium();
+        let mut command = self.fetch_command()?;
+        self.say("");
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) => {
+                self.say(&format!("error: anode-fetch: {}", crate::error::reason(&error)));
+                return Ok(Loaded::Not(ExitCode::Io));
+            }
+        };
+        let mut report = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            let _ = stdout.take(REPORT).read_to_string(&mut report);
+        }
+        let status = child.wait()?;
+        self.restore_terminal();
+        let _ = std::fs::remove_file(self.machine.path("run/anode/code"));
+        if status.success() {
+            return Ok(Loaded::Ready(serde_json::from_str(&report).unwrap_or_default()));
+        }
+        // A signal is a Ctrl-C of the person, as far as anybody knows.
+        let number = status.code().unwrap_or(i32::from(ExitCode::Declined.number()));
+        let known = ExitCode::ALL.into_iter().find(|code| i32::from(code.number()) == number);
+        Ok(Loaded::Not(known.unwrap_or(ExitCode::Internal)))
+    }
+
+    fn fetch_command(&self) -> io::Result<Command> {
+        let machine = &self.machine;
+        let mut command = Command::new(machine.path("bin/anode-fetch"));
+        command.args(["activate", "--kexec", "--json", "--lang", self.language.tag()]);
+        command.arg("--root").arg(machine.path("etc/anode/root.json"));
+        command.arg("--state").arg(machine.path("run/anode/state"));
+        if !self.offline {
+            for url in self.presets.urls.iter().chain(&self.site.urls) {
+                command.arg("--site").arg(url);
+            }
+            if let Some(proxy) = &self.presets.proxy {
+                command.arg("--proxy").arg(proxy);
+            }
+        }
+        let mut file = |option: &str, path: PathBuf| {
+            if path.exists() {
+                command.arg(option).arg(path);
+            }
+        };
+        file("--cache", self.copy());
+        file("--ca", machine.path("etc/anode/ca.pem"));
+        file("--client-cert", machine.path("etc/anode/client.pem"));
+        file("--client-key", machine.path("etc/anode/client.key"));
+        if let Some(code) = self.code_file()? {
+            command.arg("--code-file").arg(code);
+        }
+        if let Some(profile) = &self.presets.profile {
+            command.arg("--profile").arg(profile);
+        }
+        command.stdin(Stdio::inherit()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        Ok(command)
+    }
+
+    /// The signed tree on the medium.
+    pub(super) fn copy(&self) -> PathBuf {
+        self.machine.path("run/anode/medium/anode/tree")
+    }
+
+    /// Does the code come from the medium, rather than from a person?
+    pub(super) fn code_is_preset(&self) -> bool {
+        self.presets.code.is_some() || self.medium_code().is_some()
+    }
+
+    fn medium_code(&self) -> Option<PathBuf> {
+        Some(self.machine.path("etc/anode/code")).filter(|path| !self.presets.forgotten && path.exists())
+    }
+
+    /// Not an argument: whoever opens a shell could read those of other programs.
+    fn code_file(&self) -> io::Result<Option<PathBuf>> {
+        let Some(code) = &self.presets.code else { return Ok(self.medium_code()) };
+        let path = self.machine.path("run/anode/code");
+        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        file.write_all(code.as_bytes())?;
+        Ok(Some(path))
+    }
+
+    /// A preset that did not work is asked for next time.
+    pub(super) fn forget_presets(&mut self) {
+        self.presets.code = None;
+        self.presets.profile = None;
+        self.presets.forgotten = true;
+    }
+
+    /// The kernel is loaded. What was done is remembered where that prevents doing it again unasked.
+    pub(super) fn before_start(&mut self, told: &Told) -> io::Result<Step> {
+        let step = self.remember(told)?;
+        self.keep_log();
+        Ok(step)
+    }
+}

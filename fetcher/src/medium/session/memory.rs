@@ -1,0 +1,149 @@
+//! A medium with a code on it remembers which machines it installed: left in the machine, it would install it again at every start.
+//!
+//! The memory is a file on the stick, readable by anybody, without secrets: a time, a hash that stands for the machine, the profile. Where it can not
+//! be read or written, an unattended installation is asked for: in doubt, nothing happens.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime};
+
+use anode_bundle::Moment;
+use anode_bundle::display::line;
+use anode_bundle::name::Sha256;
+
+use super::activate::Told;
+use super::{End, Session, Step};
+use crate::facts::Facts;
+use crate::words::fill;
+
+const FILE: &str = "anode-done.txt";
+const LOG_FILE: &str = "anode-log.txt";
+const HEAD: &str = "# What this medium installed: when, the machine (a hash of its UUID and serial number), the profile. Without the\n\
+                    # line of a machine it is installed again without a question, if its profile is unattended.\n";
+/// Some thousand machines.
+const LIMIT: u64 = 1 << 18;
+/// The search for the medium ends by itself before.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+impl Session<'_> {
+    /// May the code on the medium be used? Asked before anything happens where this machine was installed before.
+    pub(super) fn may_begin(&mut self) -> io::Result<bool> {
+        if !self.code_is_preset() {
+            return Ok(true);
+        }
+        self.wait_for_medium();
+        let Some(before) = self.on_stick(|folder| Self::remembered(&folder.join(FILE), &self.machine_mark())) else {
+            return Ok(true);
+        };
+        let (when, profile) = match before {
+            Ok(None) => return Ok(true),
+            Ok(Some((when, profile))) => (when, profile),
+            // A file that can not be read may hold this machine.
+            Err(_) => ("?".to_owned(), "?".to_owned()),
+        };
+        self.say("");
+        let said = fill(self.words.done_before, &[("when", &line(&when, 30)), ("profile", &line(&profile, 60))]);
+        self.say(&said);
+        self.wanted_again = self.ask_yes(self.words.again_question)?;
+        Ok(self.wanted_again)
+    }
+
+    /// Writes down what was loaded; without that, a person is asked where nobody was.
+    pub(super) fn remember(&mut self, told: &Told) -> io::Result<Step> {
+        if self.code_is_preset() {
+            let entry = format!("{} {} {}\n", now(), self.machine_mark(), line(&told.profile, 64));
+            let written = self.on_stick(|folder| Self::append(&folder.join(FILE), &entry));
+            let is_remembered = matches!(written, Some(Ok(())));
+            let was_asked = self.wanted_again || told.unattended == Some(false);
+            if !is_remembered && !was_asked {
+                self.say("");
+                self.say(self.words.not_remembered);
+                let question = fill(self.words.start_question, &[("profile", &line(&told.profile, 40))]);
+                if !self.ask_yes(&question)? {
+                    return Ok(Step::Rest);
+                }
+            }
+        }
+        self.say(self.words.starting);
+        Ok(Step::End(End::Start))
+    }
+
+    /// Machines without an identity of their own share one mark: in doubt, a person is asked.
+    fn machine_mark(&self) -> String {
+        let system = Facts::read(&self.machine.root).system;
+        let (uuid, serial) = (system.uuid.unwrap_or_default(), system.serial.unwrap_or_default());
+        let text = format!("anode/1 done\n{}\n{uuid}\n{serial}\n", self.site.site);
+        Sha256::of(text.as_bytes()).to_string().get(..32).unwrap_or_default().to_owned()
+    }
+
+    fn remembered(file: &PathBuf, mark: &str) -> io::Result<Option<(String, String)>> {
+        let mut text = String::new();
+        match File::open(file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            opened => opened?.take(LIMIT).read_to_string(&mut text)?,
+        };
+        let mut found = text.lines().rev().filter_map(|line| {
+            let mut words = line.split(' ');
+            let (when, machine, profile) = (words.next()?, words.next()?, words.next().unwrap_or_default());
+            (machine == mark).then(|| (when.to_owned(), profile.to_owned()))
+        });
+        Ok(found.next())
+    }
+
+    fn append(file: &PathBuf, entry: &str) -> io::Result<()> {
+        let old = match fs::read(file) {
+            Ok(old) if old.len() as u64 > LIMIT => return Err(ErrorKind::FileTooLarge.into()),
+            Ok(old) => old,
+            Err(error) if error.kind() == ErrorKind::NotFound => HEAD.as_bytes().to_vec(),
+            Err(error) => return Err(error),
+        };
+        replace(file, &[&old, entry.as_bytes()].concat())
+    }
+
+    /// With the stick's folder, while it can be written. `None`: there is no stick, or nobody may write on it.
+    pub(super) fn on_stick<T>(&self, work: impl FnOnce(PathBuf) -> T) -> Option<T> {
+        if !self.machine.run("lib/anode/stick", &["open"]) {
+            return None;
+        }
+        let done = work(self.machine.path("run/anode/stick"));
+        self.machine.run("lib/anode/stick", &["close"]);
+        Some(done)
+    }
+
+    /// The log onto the stick; where that is not possible, nobody is told: it is wanted for later.
+    pub(super) fn keep_log(&self) -> bool {
+        let text = self.whole_log();
+        matches!(self.on_stick(|folder| replace(&folder.join(LOG_FILE), text.as_bytes())), Some(Ok(())))
+    }
+
+    /// Until the search for the medium is over.
+    pub(super) fn wait_for_medium(&mut self) {
+        let end = Instant::now() + PATIENCE;
+        let mut told = false;
+        while self.machine.text("run/anode/medium.state").is_some_and(|state| state.trim() == "searching") {
+            if Instant::now() > end {
+                return;
+            }
+            if !std::mem::replace(&mut told, true) {
+                self.say(self.words.searching);
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+/// The old file or the new one, also where the stick is pulled out.
+fn replace(file: &PathBuf, bytes: &[u8]) -> io::Result<()> {
+    let draft = file.with_extension("new");
+    let mut new = File::create(&draft)?;
+    new.write_all(bytes)?;
+    new.sync_all()?;
+    drop(new);
+    fs::rename(&draft, file)
+}
+
+fn now() -> String {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Moment::from_seconds(since.as_secs()).to_string()
+}

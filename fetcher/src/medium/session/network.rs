@@ -1,0 +1,248 @@
+//! The network as a person sees it: what each interface does, and how to help it. The work is done by `/lib/anode/network`, which reads the settings
+//! that are written here and reports in `/run/anode/network`.
+
+use std::fs;
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anode_bundle::display::line;
+
+use super::{Session, Step, Way};
+use crate::console::Echo;
+use crate::words::fill;
+
+/// The script ends by itself after 25 seconds; a page must come after 30 whatever happens.
+const PATIENCE: Duration = Duration::from_secs(28);
+
+impl Session<'_> {
+    /// Shows what happens until there is a network, or until it is clear that there is none.
+    pub(super) fn wait_for_network(&mut self) -> Step {
+        self.say("");
+        self.say(self.words.network_wait);
+        let end = Instant::now() + PATIENCE;
+        let mut shown = Vec::new();
+        loop {
+            let report = self.machine.text("run/anode/network").unwrap_or_default();
+            let mut lines = report.lines();
+            let overall = lines.next().unwrap_or("busy").to_owned();
+            for interface in lines {
+                if !shown.iter().any(|known| known == interface) {
+                    let text = self.describe(interface);
+                    self.say(&text);
+                    shown.push(interface.to_owned());
+                }
+            }
+            match overall.as_str() {
+                "up" => return Step::Activate,
+                "none" => break,
+                _ if Instant::now() > end => break,
+                _ => std::thread::sleep(Duration::from_millis(200)),
+            }
+        }
+        if shown.is_empty() {
+            self.say(self.words.no_interface);
+        }
+        Step::NetworkMenu
+    }
+
+    /// `eth0 ready 192.0.2.10/24`
+    fn describe(&self, interface: &str) -> String {
+        let mut words = interface.split(' ');
+        let (name, state) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let detail = line(&words.collect::<Vec<_>>().join(" "), 40);
+        let text = match state {
+            "no-link" => self.words.no_link,
+            "asking" => self.words.asking,
+            "no-answer" => self.words.no_answer,
+            "ready" => self.words.ready,
+            "bad-address" => self.words.bad_address,
+            "bad-gateway" => self.words.bad_gateway,
+            "bad-vlan" => self.words.bad_vlan,
+            other => other,
+        };
+        format!("  {}  {}", line(name, 16), fill(&line(text, 60), &[("detail", &detail)]))
+    }
+
+    pub(super) fn network_menu(&mut self) -> io::Result<Step> {
+        let is_up = self.machine.text("run/anode/network").is_some_and(|report| report.starts_with("up"));
+        self.say("");
+        if !is_up {
+            self.say(self.words.network_none);
+        }
+        let mut own = vec![Way::NetworkAgain, Way::Address, Way::Vlan, Way::Proxy];
+        if self.machine.run("lib/anode/wifi", &["possible"]) {
+            own.push(Way::Wireless);
+        }
+        if self.copy().exists() {
+            own.push(Way::Copy);
+        }
+        if is_up {
+            own.push(Way::GoOn);
+        }
+        let ways = self.with_common_ways(&own);
+        let way = self.choose(&ways)?;
+        if way == Way::GoOn {
+            return Ok(Step::Activate);
+        }
+        Ok(self.go(way)?.unwrap_or(Step::NetworkMenu))
+    }
+
+    /// Begins anew with the settings of now; [`Session::wait_for_network`] shows what comes of it.
+    pub(super) fn network_up(&mut self) {
+        self.offline = false;
+        let _ = fs::write(self.machine.path("run/anode/network"), "busy\n");
+        if let Ok(mut child) = self.machine.command("lib/anode/network").arg("up").spawn() {
+            // It ends by itself; somebody has to take note.
+            std::thread::spawn(move || child.wait());
+        }
+    }
+
+    pub(super) fn set_address(&mut self) -> io::Result<Step> {
+        self.set_interface()?;
+        let address = loop {
+            let typed = self.ask(self.words.ask_address, Echo::Shown)?;
+            let typed = typed.trim();
+            if typed.is_empty() || is_network(typed) {
+                break typed.to_owned();
+            }
+            self.say(self.words.wrong_address);
+        };
+        if address.is_empty() {
+            self.set("ip", "");
+        } else {
+            let gateway = self.ask_addresses(self.words.ask_gateway)?;
+            let gateway = gateway.first().cloned().unwrap_or_default();
+            let servers = self.ask_addresses(self.words.ask_servers)?.join(";");
+            self.set("ip", &format!("{address},{gateway},{servers}"));
+        }
+        self.network_up();
+        Ok(Step::WaitForNetwork)
+    }
+
+    /// Which interface, where there are several.
+    fn set_interface(&mut self) -> io::Result<()> {
+        let report = self.machine.text("run/anode/network").unwrap_or_default();
+        // A VLAN's name is its interface's with a number.
+        let names = report.lines().skip(1).filter_map(|text| text.split([' ', '.']).next());
+        let names: Vec<String> = names.map(str::to_owned).collect();
+        if names.len() < 2 {
+            return Ok(());
+        }
+        for (number, name) in names.iter().enumerate() {
+            self.say(&format!("{:3}  {}", number + 1, line(name, 16)));
+        }
+        loop {
+            let typed = self.ask(self.words.which_interface, Echo::Shown)?;
+            let typed = typed.trim();
+            let by_number = typed.parse::<usize>().ok().and_then(|number| names.get(number.checked_sub(1)?));
+            match by_number.or_else(|| names.iter().find(|name| *name == typed)) {
+                Some(name) => break self.set("interface", name),
+                None if typed.is_empty() => break self.set("interface", ""),
+                None => self.say(self.words.number_wrong),
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_addresses(&mut self, question: &str) -> io::Result<Vec<String>> {
+        loop {
+            let typed = self.ask(question, Echo::Shown)?;
+            let words: Vec<String> =
+                typed.split([' ', ',', ';']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+            if words.iter().all(|word| word.parse::<IpAddr>().is_ok()) {
+                return Ok(words);
+            }
+            self.say(self.words.wrong_gateway);
+        }
+    }
+
+    pub(super) fn set_vlan(&mut self) -> io::Result<Step> {
+        loop {
+            let typed = self.ask(self.words.ask_vlan, Echo::Shown)?;
+            let typed = typed.trim();
+            if typed.is_empty() || typed.parse().is_ok_and(|number: u16| (1..=4094).contains(&number)) {
+                self.set("vlan", typed);
+                break;
+            }
+            self.say(self.words.wrong_vlan);
+        }
+        self.network_up();
+        Ok(Step::WaitForNetwork)
+    }
+
+    pub(super) fn set_proxy(&mut self) -> io::Result<Step> {
+        loop {
+            let typed = self.ask(self.words.ask_proxy, Echo::Shown)?;
+            let typed = typed.trim();
+            let is_address = typed.strip_prefix("http://").is_some_and(|rest| {
+                !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'@')
+            });
+            if typed.is_empty() || is_address {
+                self.presets.proxy = Some(typed.to_owned()).filter(|proxy| !proxy.is_empty());
+                return Ok(Step::NetworkMenu);
+            }
+            self.say(self.words.wrong_proxy);
+        }
+    }
+
+    pub(super) fn join_wireless(&mut self) -> io::Result<Step> {
+        let name = self.ask(self.words.ask_wireless, Echo::Shown)?;
+        let passphrase = loop {
+            let typed = self.ask(self.words.ask_passphrase, Echo::Hidden)?;
+            let fits = (8..=63).contains(&typed.len()) && typed.bytes().all(|byte| (b' '..0x7F).contains(&byte));
+            if typed.is_empty() || fits {
+                break typed;
+            }
+            self.say(self.words.wrong_passphrase);
+        };
+        let started = self.machine.command("lib/anode/wifi").arg("join").stdin(Stdio::piped()).spawn();
+        let joined = started.and_then(|mut child| {
+            if let Some(mut input) = child.stdin.take() {
+                for part in [name.as_bytes(), b"\n", passphrase.as_bytes(), b"\n"] {
+                    input.write_all(part)?;
+                }
+            }
+            child.wait()
+        });
+        if !joined.is_ok_and(|status| status.success()) {
+            self.say(self.words.wireless_failed);
+            return Ok(Step::NetworkMenu);
+        }
+        self.network_up();
+        Ok(Step::WaitForNetwork)
+    }
+
+    /// What the script reads before the kernel's arguments; nothing is a setting too.
+    fn set(&mut self, name: &str, value: &str) {
+        let folder = self.machine.path("run/anode/settings");
+        let written = fs::create_dir_all(&folder).and_then(|()| fs::write(folder.join(name), value));
+        if let Err(error) = written {
+            self.say(&format!("error: {}", crate::error::reason(&error)));
+        }
+    }
+}
+
+fn is_network(text: &str) -> bool {
+    let Some((address, prefix)) = text.split_once('/') else { return false };
+    let longest = match address.parse() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    prefix.parse().is_ok_and(|prefix: u8| (1..=longest).contains(&prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_address_comes_with_its_prefix() {
+        for good in ["192.0.2.10/24", "2001:db8::7/64", "10.0.0.1/8"] {
+            assert!(super::is_network(good), "{good}");
+        }
+        for bad in ["192.0.2.10", "192.0.2/24", "192.0.2.10/33", "192.0.2.10/0", "a/24", "192.0.2.10/24,1.1.1.1", ""] {
+            assert!(!super::is_network(bad), "{bad}");
+        }
+    }
+}

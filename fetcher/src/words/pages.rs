@@ -1,0 +1,80 @@
+//! What is said on the medium around the fetcher, and the page of each exit code.
+//!
+//! The fetcher on its own never links these: its binary has a budget.
+
+/// One page for a person whose run ended badly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Page {
+    /// What happened, in a few words.
+    pub title: &'static str,
+    /// What to do now.
+    pub remedy: &'static str,
+}
+
+/// Every text of `anode-console`.
+#[derive(Debug)]
+pub(crate) struct MediumWords {
+    pub welcome: &'static str,
+    pub built: &'static str,
+    pub shell_offered: &'static str,
+    pub keyboard: &'static str,
+    pub keyboard_unknown: &'static str,
+    pub number: &'static str,
+    pub number_wrong: &'static str,
+    pub yes_or_no: &'static str,
+    pub yes: &'static str,
+    pub no: &'static str,
+    pub searching: &'static str,
+    pub network: &'static str,
+    pub network_wait: &'static str,
+    pub network_none: &'static str,
+    pub no_interface: &'static str,
+    pub no_link: &'static str,
+    pub asking: &'static str,
+    pub no_answer: &'static str,
+    pub ready: &'static str,
+    pub bad_address: &'static str,
+    pub bad_gateway: &'static str,
+    pub bad_vlan: &'static str,
+    pub go_on: &'static str,
+    pub again: &'static str,
+    pub network_again: &'static str,
+    pub address: &'static str,
+    pub vlan: &'static str,
+    pub proxy: &'static str,
+    pub wireless: &'static str,
+    pub copy: &'static str,
+    pub show_log: &'static str,
+    pub write_log: &'static str,
+    pub restart: &'static str,
+    pub power_off: &'static str,
+    pub shell: &'static str,
+    pub other_code: &'static str,
+    pub which_interface: &'static str,
+    pub ask_address: &'static str,
+    pub ask_gateway: &'static str,
+    pub ask_servers: &'static str,
+    pub ask_vlan: &'static str,
+    pub ask_proxy: &'static str,
+    pub ask_wireless: &'static str,
+    pub ask_passphrase: &'static str,
+    pub wrong_address: &'static str,
+    pub wrong_gateway: &'static str,
+    pub wrong_vlan: &'static str,
+    pub wrong_proxy: &'static str,
+    pub wrong_passphrase: &'static str,
+    pub wireless_failed: &'static str,
+    pub error: &'static str,
+    pub to_do: &'static str,
+    pub more: &'static str,
+    pub log_written: &'static str,
+    pub log_not_written: &'static str,
+    pub done_before: &'static str,
+    pub again_question: &'static str,
+    pub not_remembered: &'static str,
+    pub start_question: &'static str,
+    pub starting: &'static str,
+    pub not_started: &'static str,
+    pub rest: &'static str,
+    pub shell_leave: &'static str,
+}

@@ -1,0 +1,305 @@
+//! What a person at the medium sees: the real `anode-console` on real terminals, with scripts in place of the fetcher, the network and the stick.
+
+use std::fs;
+
+use anode_tests::{Medium, Terminal, wait_for};
+
+/// A code that no site knows; its checksum is right.
+const CODE: &str = "0123-4567-89AB-CDER";
+
+fn greet(screen: &mut Terminal, language: &str, keyboard: &str) {
+    screen.expect("Language / Sprache");
+    screen.type_line(language);
+    screen.expect("us) [");
+    screen.type_line(keyboard);
+}
+
+#[test]
+fn language_keyboard_network_fetcher_and_start() {
+    let medium = Medium::new();
+    let mut screen = medium.session();
+    screen.expect("Example site");
+    screen.expect("2026-11-21");
+    greet(&mut screen, "de", "");
+    screen.expect("bereit, Adresse 192.0.2.10/24");
+    screen.expect("Die Installation startet.");
+    assert_eq!(screen.exit(), Some(100));
+    let arguments = medium.read("arguments");
+    for wanted in ["activate --kexec --json --lang de", "--site https://a.example", "etc/anode/root.json"] {
+        assert!(arguments.contains(wanted), "{arguments}");
+    }
+    for absent in ["--cache", "--code-file", "--proxy", "--ca", "--client-cert"] {
+        assert!(!arguments.contains(absent), "{arguments}");
+    }
+    // A code that a person types needs no memory.
+    assert!(!medium.path("run/anode/stick/anode-done.txt").exists());
+}
+
+#[test]
+fn kernel_arguments_skip_the_questions_and_reach_the_fetcher() {
+    let medium = Medium::new();
+    medium.write(
+        "proc/cmdline",
+        "anode.lang=de anode.keyboard=ch anode.url=https://b.example anode.proxy=http://192.0.2.1:3128 anode.profile=server",
+    );
+    for name in ["ca.pem", "client.pem", "client.key"] {
+        medium.write(&format!("etc/anode/{name}"), "");
+    }
+    fs::create_dir_all(medium.path("run/anode/medium/anode/tree")).expect("a folder");
+    assert_eq!(medium.session().exit(), Some(100));
+    let arguments = medium.read("arguments");
+    assert!(arguments.contains("--site https://b.example --site https://a.example --proxy http://192.0.2.1:3128"));
+    for option in ["--cache", "--ca", "--client-cert", "--client-key", "--profile server"] {
+        assert!(arguments.contains(option), "{option}: {arguments}");
+    }
+}
+
+#[test]
+fn every_exit_code_has_its_page_and_a_way_back() {
+    let medium = Medium::new();
+    medium.write("proc/cmdline", "anode.lang=en anode.keyboard=us");
+    // 30 once, then 23, then a kernel is loaded.
+    let state = medium.path("turn");
+    medium.fetcher(&format!(
+        "test -e '{0}.2' && exit 0; test -e '{0}.1' && : >'{0}.2' && exit 23; : >'{0}.1'; exit 30",
+        state.display()
+    ));
+    let mut screen = medium.session();
+    screen.expect("Error 30  unreachable");
+    screen.expect("What to do: Check the cable");
+    screen.expect("Number:");
+    screen.type_line("9");
+    screen.expect("one of the numbers above");
+    screen.type_line("1");
+    screen.expect("Error 23  integrity");
+    screen.expect("Number:");
+    screen.type_line("1");
+    screen.expect("Starting the installer");
+    assert_eq!(screen.exit(), Some(100));
+}
+
+#[test]
+fn a_machine_is_switched_off_or_started_anew_from_a_page() {
+    for (choice, exit) in [("4", 102), ("5", 101)] {
+        let medium = Medium::new();
+        medium.write("proc/cmdline", "anode.lang=en anode.keyboard=us");
+        medium.fetcher("exit 3");
+        let mut screen = medium.session();
+        screen.expect("Error 3  declined");
+        screen.expect("Number:");
+        screen.type_line(choice);
+        assert_eq!(screen.exit(), Some(exit));
+    }
+}
+
+#[test]
+fn without_a_network_there_are_choices() {
+    let medium = Medium::new();
+    medium.write("proc/cmdline", "anode.lang=en anode.keyboard=us");
+    medium.write("run/anode/network", "none\neth0 no-link \neth1 no-answer \n");
+    fs::create_dir_all(medium.path("run/anode/medium/anode/tree")).expect("a folder");
+    medium.script(
+        "lib/anode/network",
+        "cp \"$ANODE_ROOT/run/anode/settings/ip\" \"$ANODE_ROOT/asked\"; printf 'none\\neth0 no-link \\n' >\"$ANODE_ROOT/run/anode/network\"",
+    );
+    let mut screen = medium.session();
+    screen.expect("eth0  no link");
+    screen.expect("eth1  link, but no DHCP server answers");
+    screen.expect("2  Network: set an address");
+    screen.expect("5  Go on with the copy on the medium");
+    screen.expect("Number:");
+    screen.type_line("2");
+    screen.expect("Interface");
+    screen.type_line("eth1");
+    screen.expect("Address with prefix");
+    screen.type_line("192.0.2.7");
+    screen.expect("An address looks like");
+    screen.type_line("192.0.2.7/24");
+    screen.expect("Gateway");
+    screen.type_line("192.0.2.1");
+    screen.expect("Name servers");
+    screen.type_line("192.0.2.53, 192.0.2.54");
+    screen.expect("5  Go on with the copy on the medium");
+    screen.expect("Number:");
+    assert_eq!(medium.read("asked"), "192.0.2.7/24,192.0.2.1,192.0.2.53;192.0.2.54");
+    assert_eq!(medium.read("run/anode/settings/interface"), "eth1");
+    screen.type_line("4");
+    screen.expect("Proxy, as");
+    screen.type_line("http://user:secret@192.0.2.1");
+    screen.expect("A proxy looks like");
+    screen.type_line("http://192.0.2.1:3128");
+    screen.expect("5  Go on with the copy on the medium");
+    screen.expect("Number:");
+    screen.type_line("5");
+    assert_eq!(screen.exit(), Some(100));
+    let arguments = medium.read("arguments");
+    assert!(arguments.contains("--cache") && !arguments.contains("--site"), "{arguments}");
+}
+
+#[test]
+fn a_medium_with_a_code_remembers_what_it_installed_and_asks_the_next_time() {
+    let medium = Medium::new();
+    medium.write("proc/cmdline", "anode.lang=en anode.keyboard=us");
+    medium.write("etc/anode/code", CODE);
+    medium.fetcher("echo '{\"ok\":true,\"profile\":\"server\",\"unattended\":true}'");
+    assert_eq!(medium.session().exit(), Some(100));
+    let remembered = medium.read("run/anode/stick/anode-done.txt");
+    assert!(remembered.lines().any(|line| line.ends_with(" server")), "{remembered}");
+    assert!(!remembered.contains("0123"), "{remembered}");
+
+    let mut screen = medium.session();
+    screen.expect("has already installed this machine");
+    screen.expect("[no]");
+    screen.type_line("");
+    screen.expect("Nothing was installed.");
+    screen.expect("Number:");
+    assert_eq!(medium.read("arguments").lines().count(), 1, "nothing was asked of the fetcher");
+    // Another code is typed by a person: the medium's is not used again.
+    screen.type_line("1");
+    assert_eq!(screen.exit(), Some(100));
+    let arguments = medium.read("arguments");
+    assert!(!arguments.lines().nth(1).expect("a second call").contains("--code-file"), "{arguments}");
+
+    let mut screen = medium.session();
+    screen.expect("[no]");
+    screen.type_line("yes");
+    assert_eq!(screen.exit(), Some(100));
+}
+
+#[test]
+fn an_unattended_installation_that_can_not_be_remembered_is_asked_for() {
+    for report in ["{\"ok\":true,\"profile\":\"server\",\"unattended\":true}", "{\"ok\":true}", "nonsense"] {
+        let medium = Medium::new();
+        medium.write("proc/cmdline", &format!("anode.lang=en anode.keyboard=us anode.code={CODE}"));
+        medium.script("lib/anode/stick", "exit 1");
+        medium.fetcher(&format!("cat \"$(echo \"$@\" | sed 's/.*--code-file //; s/ .*//')\" >&2; echo '{report}'"));
+        let mut screen = medium.session();
+        screen.expect("can not remember");
+        screen.expect("[no]");
+        screen.type_line("");
+        screen.expect("Nothing was installed.");
+        screen.expect("Number:");
+        screen.type_line("5");
+        assert_eq!(screen.exit(), Some(101));
+        assert!(screen.screen().contains(CODE), "the fetcher reads the code from a file: {}", screen.screen());
+        assert!(!medium.read("arguments").contains("0123"), "and not from its arguments");
+        assert!(!medium.path("run/anode/code").exists());
+    }
+}
+
+#[test]
+fn a_memory_that_can_not_be_read_counts_as_one_of_this_machine() {
+    let medium = Medium::new();
+    medium.write("proc/cmdline", "anode.lang=en anode.keyboard=us");
+    medium.write("etc/anode/code", CODE);
+    fs::create_dir(medium.path("run/anode/stick/anode-done.txt")).expect("a folder in place of the file");
+    let mut screen = medium.session();
+    screen.expect("has already installed this machine");
+    screen.expect("[no]");
+}
+
+#[test]
+fn a_preset_code_that_does_not_work_is_asked_for() {
+    let medium = Medium::new();
+    medium.write("proc/cmdline", "anode.lang=en anode.keyboard=us anode.profile=gone");
+    medium.write("etc/anode/code", CODE);
+    medium.fetcher("case $* in *--code-file*) exit 11 ;; esac; echo '{\"ok\":true,\"unattended\":true}'");
+    let mut screen = medium.session();
+    screen.expect("Error 11  code-unknown");
+    screen.expect("Number:");
+    screen.type_line("1");
+    assert_eq!(screen.exit(), Some(100));
+    assert!(!medium.read("arguments").lines().nth(1).expect("a second call").contains("--profile"));
+}
+
+#[test]
+fn one_session_is_seen_and_typed_on_every_console_and_a_dead_one_blocks_none() {
+    let medium = Medium::new();
+    let (mut serial, serial_path) = medium.console("ttyS0");
+    let (mut screen, screen_path) = medium.console("tty0");
+    // Nobody ever reads from this one: its writes would wait for ever.
+    let (dead, dead_path) = medium.console("ttyS1");
+    let stopped = medium.path("nobody");
+    let mut mirror = medium.mirror(&[dead_path, stopped, serial_path, screen_path]);
+    medium.fetcher("i=0; while [ $i -lt 3000 ]; do echo 'a line of a long talk that fills every buffer'; i=$((i + 1)); done >&2; exit 40");
+    screen.expect("Language / Sprache");
+    serial.expect("Language / Sprache");
+    serial.type_line("en");
+    screen.expect("Keyboard layout");
+    screen.type_line("us");
+    serial.expect("Error 40  hand-over");
+    screen.expect("Number:");
+    screen.type_line("5");
+    serial.expect("Power off");
+    assert_eq!(mirror.exit(), Some(0), "{}", mirror.screen());
+    assert!(medium.read("calls").contains("end off"));
+    drop(dead);
+}
+
+#[test]
+fn the_log_has_what_was_said_and_nothing_that_was_typed() {
+    let medium = Medium::new();
+    let (mut screen, path) = medium.console("tty0");
+    let _mirror = medium.mirror(&[path]);
+    medium.write("proc/cmdline", "anode.lang=en anode.keyboard=us");
+    medium.script("bin/dmesg", &format!("echo 'Kernel command line: anode.code={CODE}'; echo 'usb 1-1: new'"));
+    medium.fetcher(&format!(
+        "printf 'Name: ' >&2; read -r name; stty -echo; printf 'Password: ' >&2; read -r word; stty echo; \
+         printf '\\nthe code %s is wrong\\n' {CODE} >&2; exit 10"
+    ));
+    screen.expect("Name:");
+    screen.type_line("visible-name");
+    screen.expect("Password:");
+    screen.type_line("hidden-word");
+    screen.expect("Error 10  code-malformed");
+    screen.expect("Number:");
+    screen.type_line("3");
+    screen.expect("anode-log.txt");
+    let log = medium.read("run/anode/stick/anode-log.txt");
+    for wanted in ["== screen", "Error 10", "Password:", "usb 1-1: new", "eth0 ready", "the code **** is wrong"] {
+        assert!(log.contains(wanted), "{wanted}: {log}");
+    }
+    for absent in ["hidden-word", "visible-name", "0123", "89AB"] {
+        assert!(!log.contains(absent), "{absent}: {log}");
+    }
+    screen.expect("Number:");
+    screen.type_line("2");
+    for _ in 0..2 {
+        screen.expect("Enter for more");
+        screen.type_line("");
+    }
+    screen.expect("usb 1-1: new");
+}
+
+#[test]
+fn ctrl_c_ends_the_fetcher_and_never_the_session() {
+    let medium = Medium::new();
+    let (mut screen, path) = medium.console("tty0");
+    let _mirror = medium.mirror(&[path]);
+    medium.write("proc/cmdline", "anode.lang=en anode.keyboard=us");
+    medium.fetcher("echo downloading >&2; exec sleep 60");
+    screen.expect("downloading");
+    screen.type_line("\u{3}");
+    screen.expect("Error 3  declined");
+}
+
+#[test]
+fn a_session_that_breaks_is_followed_by_another() {
+    let medium = Medium::new();
+    let (mut screen, path) = medium.console("tty0");
+    let _mirror = medium.mirror(&[path]);
+    medium.script("lib/anode/end", "exit 1");
+    greet(&mut screen, "en", "us");
+    screen.expect("Starting the installer.");
+    screen.expect("The machine did not do that.");
+    screen.expect("Language / Sprache");
+}
+
+#[test]
+fn nobody_is_asked_twice_by_a_terminal_that_is_gone() {
+    let medium = Medium::new();
+    let missing = medium.path("dev/ttyS9");
+    let mut mirror = medium.mirror(&[missing]);
+    assert_eq!(mirror.exit(), Some(1));
+    wait_for("the reason", || mirror.screen().contains("none of the 1 consoles can be opened"));
+}
