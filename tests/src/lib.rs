@@ -4,6 +4,7 @@
 //! codes, files and text. What is started is ended by its process id when its owner is dropped, and every program has its own limit of time.
 
 mod ceremony;
+mod distribution;
 mod fetch;
 mod gpg;
 mod medium;
@@ -15,6 +16,7 @@ mod terminal;
 mod web;
 
 pub use ceremony::{key_id, stock_key, stock_sign};
+pub use distribution::{Distribution, apt_mirrors};
 pub use fetch::{Fetch, Fetched};
 pub use gpg::Gpg;
 pub use medium::Medium;

@@ -40,6 +40,14 @@ pub struct Personal {
     pub code: Option<Zeroizing<Vec<u8>>>,
 }
 
+impl Personal {
+    /// Would somebody who finds the medium, or a copy of its image, have a secret?
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        self.client.is_some() || self.code.is_some()
+    }
+}
+
 /// What an initramfs is made of.
 pub struct Recipe<'a> {
     /// For which machines.

@@ -4,6 +4,7 @@
 //! inputs give the same bytes.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anode_bundle::Moment;
@@ -130,6 +131,8 @@ pub fn write(place: &Place, disc: &Disc<'_>) -> Result<u64> {
     let image = draft.path().join("medium.iso");
     run_xorriso(draft.path(), &stage, disc.more, bios.is_some(), &image, date)?;
     let length = fs::metadata(&image)?.len();
+    let mode = if recipe.personal.is_secret() { 0o600 } else { 0o644 };
+    fs::set_permissions(&image, fs::Permissions::from_mode(mode))?;
     fs::File::open(&image)?.sync_all()?;
     // A link is made only where there is nothing: whatever came to lie there meanwhile stays.
     fs::hard_link(&image, &place.path).with_context(|| format!("writing `{}`", place.path.display()))?;

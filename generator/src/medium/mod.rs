@@ -18,6 +18,7 @@ pub mod obtain;
 pub mod packages;
 pub mod programs;
 pub mod site;
+pub mod tree;
 pub mod version;
 
 use serde::{Deserialize, Serialize};

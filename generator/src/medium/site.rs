@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anode_bundle::Moment;
 use anode_bundle::client::{Client, Event, PAIR_LIMIT, Setup, Store as _, Transport};
-use anode_bundle::document::{Document as _, ROOT_LIMIT, Root};
+use anode_bundle::document::{Document as _, ROOT_LIMIT, Root, Timestamp};
 use anode_bundle::name::{KeyId, tree};
 use anode_bundle::signature;
 use anode_bundle::trust::Clock;
@@ -33,6 +33,8 @@ pub struct Site {
     pub language: String,
     /// When the floor's timestamp was made: the medium's date. Never the clock of the machine that makes it.
     pub issued: Moment,
+    /// Its version: no tree on the medium may be older.
+    pub timestamp: u64,
     /// What somebody should look at.
     pub warnings: Vec<String>,
 }
@@ -63,7 +65,7 @@ impl Site {
             "the site has no address, so that a medium would not know whom to ask: set `urls` in `[site]` of `anode.toml`"
         );
         let first = trusted.shipped_root(repository)?;
-        let (shipped, issued, mut warnings) = current(&first, &urls, transport, now).context("asking the site")?;
+        let (shipped, timestamp, mut warnings) = current(&first, &urls, transport, now).context("asking the site")?;
         warnings.extend(trusted.warnings(now).into_iter().map(|(path, warning)| format!("`{path}`: {warning}")));
         let root = Root::parse(&shipped.root)?;
         warnings.extend(Expiry::of(&root, now).warning().filter(|_| trusted.root().version < root.version));
@@ -73,7 +75,8 @@ impl Site {
             title: trusted.config.title.clone(),
             urls,
             language: trusted.config.language.code().to_owned(),
-            issued,
+            issued: timestamp.issued,
+            timestamp: timestamp.version,
             warnings,
         })
     }
@@ -116,7 +119,7 @@ fn current(
     urls: &[String],
     transport: &mut dyn Transport,
     now: Moment,
-) -> Result<(Shipped, Moment, Vec<String>)> {
+) -> Result<(Shipped, Timestamp, Vec<String>)> {
     let folder = tempfile::tempdir().context("making a temporary folder")?;
     let mut state = Folder::new(folder.path());
     let mut warnings = Vec::new();
@@ -148,7 +151,7 @@ fn current(
     };
     let shipped = Shipped { root: body, signatures, floor: Some(floor) };
     begins(&shipped, clock)?;
-    Ok((shipped, snapshot.timestamp.issued, warnings))
+    Ok((shipped, snapshot.timestamp, warnings))
 }
 
 /// The medium begins with this: its own code has to take it, before anybody is asked.

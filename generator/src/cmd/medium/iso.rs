@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anode_bundle::Moment;
 use anode_fetch::transport::{Credentials, Https, Limits, PlainHttp, Settings};
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
@@ -11,7 +12,9 @@ use zeroize::Zeroizing;
 
 use crate::clock;
 use crate::cmd::lock::{Files, Transfer};
+use crate::cmd::mirror::pinned_files;
 use crate::cmd::{print, say, size};
+use crate::diagnose::Faulty;
 use crate::medium::initramfs::{Personal, Recipe, compose};
 use crate::medium::iso::{Disc, Place, write};
 use crate::medium::lock::MediumLock;
@@ -20,7 +23,9 @@ use crate::medium::obtain::Store;
 use crate::medium::packages::Purpose;
 use crate::medium::programs::Programs;
 use crate::medium::site::Site;
+use crate::medium::tree::{TreeCopy, object};
 use crate::medium::{Architecture, host};
+use crate::repository;
 
 /// A certificate, a key, a code.
 const SMALL: u64 = 1 << 20;
@@ -34,6 +39,12 @@ pub(in crate::cmd) struct Options {
     out: PathBuf,
     #[command(flatten)]
     making: Making,
+    /// With the site's signed tree, for places without a network
+    #[arg(long)]
+    cache: bool,
+    /// With the tree, and with the kernels and initrds that its profiles boot
+    #[arg(long)]
+    mirror: bool,
     /// A picture behind the boot menu (PNG)
     #[arg(long, value_name = "FILE")]
     splash: Option<PathBuf>,
@@ -78,6 +89,9 @@ pub(in crate::cmd) struct Making {
     /// Trust these certificate authorities only, for the distribution's mirror (PEM)
     #[arg(long, value_name = "FILE")]
     mirror_ca: Option<PathBuf>,
+    /// Judge lifetimes at this moment, such as 2027-01-31T00:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = clock::parse_moment)]
+    now: Option<Moment>,
 }
 
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
@@ -88,9 +102,14 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let splash = options.splash.as_deref().map(read_picture).transpose()?;
     let made = making.prepare()?;
     let recipe = made.recipe();
+    let copy = if options.cache || options.mirror { Some(making.copy_tree(&made)?) } else { None };
+    let mut more: Vec<(PathBuf, String)> = copy.iter().map(TreeCopy::graft).collect();
+    if options.mirror {
+        more.extend(making.mirrored()?);
+    }
     let system = compose(&recipe).context("composing the initramfs")?;
     let disc =
-        Disc { recipe: &recipe, system: &system, consoles: &made.consoles, splash: splash.as_deref(), more: &[] };
+        Disc { recipe: &recipe, system: &system, consoles: &made.consoles, splash: splash.as_deref(), more: &more };
     let length = write(&place, &disc)?;
     print(&format!("{}", options.out.display()))?;
     say(&format!("medium      {} for {}, {}", made.site.title, making.arch.name(), size(length)));
@@ -101,6 +120,11 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         size(system.unpacked)
     ));
     say(&format!("site        {}, as of {}", made.site.id, made.site.issued));
+    if let Some(copy) = &copy {
+        let mirrored =
+            if options.mirror { format!(", and {} that profiles boot", more.len() - 1) } else { String::new() };
+        say(&format!("tree        {} files, {}{mirrored}", copy.count, size(copy.bytes)));
+    }
     say(&format!("id          {}", system.id));
     Ok(ExitCode::SUCCESS)
 }
@@ -131,10 +155,10 @@ impl Making {
         let consoles = self.consoles()?;
         let programs = Programs::find(self.programs.as_deref(), self.arch)?;
         let personal = self.personal()?;
-        let site = self.site(&personal)?;
+        let site = Site::fetch(&self.repository, &mut self.transport(&personal)?, self.now())?;
         site.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
         let equipment = if self.firmware { Equipment::Firmware } else { Equipment::Plain };
-        let files = Files::at(self.downloads.clone(), self.mirror_ca.clone());
+        let files = self.files();
         let (client, cache, progress) = (files.client()?, files.cache()?, Transfer::new());
         let store = Store { folder: self.packages.as_deref(), client: &client, cache: &cache, progress: &progress };
         let wanted = lock
@@ -188,16 +212,36 @@ impl Making {
         }
     }
 
-    fn site(&self, personal: &Personal) -> Result<Site> {
+    /// The site's tree, audited.
+    fn copy_tree(&self, made: &Made) -> Result<TreeCopy> {
+        TreeCopy::take(&made.site, &mut self.transport(&made.personal)?, self.now())
+    }
+
+    /// Everything that is pinned for the profiles, and where it belongs on the medium.
+    fn mirrored(&self) -> Result<Vec<(PathBuf, String)>> {
+        let (repository, _) = repository::load(&self.repository).map_err(Faulty)?;
+        let files = pinned_files(&repository, &self.files(), |_| false)?;
+        Ok(files.iter().map(|(sha256, path)| object(path, sha256)).collect())
+    }
+
+    fn now(&self) -> Moment {
+        self.now.unwrap_or_else(clock::now)
+    }
+
+    fn files(&self) -> Files {
+        Files::at(self.downloads.clone(), self.mirror_ca.clone())
+    }
+
+    /// The medium's own, with what the medium will have.
+    fn transport(&self, personal: &Personal) -> Result<Https> {
         let authorities: Vec<Vec<u8>> = personal.authorities.iter().cloned().collect();
         let client = personal.client.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice()));
-        let mut transport = Https::new(Settings {
+        Ok(Https::new(Settings {
             credentials: Credentials::new(&authorities, client)?,
             plain_http: PlainHttp::OnLoopback,
             proxy: None,
             limits: Limits::default(),
-        });
-        Site::fetch(&self.repository, &mut transport, clock::now())
+        }))
     }
 }
 

@@ -1,0 +1,345 @@
+//! `anode medium lock` and `anode medium iso`: what goes into a medium, and what never does. The machines that boot it are tested elsewhere.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anode_tests::{Distribution, Fetch, Program, Site, apt_mirrors, in_days};
+
+/// Two static programs in a folder, in the place of ours: what they are is not looked at here, but that they would start.
+fn programs(site: &Site) -> PathBuf {
+    let folder = site.scratch("programs");
+    fs::create_dir_all(&folder).unwrap();
+    let busybox = Program::new("sh").args(["-c", "command -v busybox"]).run().ok().stdout;
+    for name in ["anode-fetch", "anode-console"] {
+        fs::copy(busybox.trim(), folder.join(name)).unwrap();
+    }
+    folder
+}
+
+/// Downloads stay from one run to the next.
+fn downloads() -> PathBuf {
+    let target = std::env::current_exe().unwrap();
+    target.ancestors().find(|folder| folder.ends_with("debug")).unwrap().parent().unwrap().join("medium/downloads")
+}
+
+fn lock(site: &Site, mirrors: [&str; 2]) -> Program {
+    site.anode(&["medium", "lock", "--packages-from", mirrors[0], "--security-from", mirrors[1]])
+        .env("XDG_CACHE_HOME", site.scratch("cache"))
+}
+
+fn iso(site: &Site, out: &Path) -> Program {
+    let iso = site.anode(&["medium", "iso"]).arg("--out").arg(out).arg("--programs").arg(programs(site));
+    let iso = iso.arg("--ca").arg(site.authority.certificate()).env("XDG_CACHE_HOME", site.scratch("cache"));
+    iso.limit(Duration::from_secs(300))
+}
+
+/// A site with a lock of packages that are none: enough for everything that is refused before they are opened.
+fn locked() -> (Site, Distribution) {
+    let site = Site::published();
+    let distribution = Distribution::new();
+    distribution.sign("");
+    distribution.trust(&site.repository());
+    let _ = lock(&site, [&distribution.mirror.url(), &distribution.mirror.url()]).run().ok();
+    (site, distribution)
+}
+
+/// Nothing lies where the image would be, and nothing beside it.
+#[track_caller]
+fn left_nothing(out: &Path) {
+    let left: Vec<_> = fs::read_dir(out.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+fn place(site: &Site) -> PathBuf {
+    let folder = site.scratch("images");
+    fs::create_dir_all(&folder).unwrap();
+    folder.join("medium.iso")
+}
+
+/// What is on an image, and what is in its initramfs.
+fn unpack(image: &Path, folder: &Path) -> (PathBuf, PathBuf) {
+    let (disc, system) = (folder.join("disc"), folder.join("system"));
+    fs::create_dir_all(&system).unwrap();
+    let extract = Program::new("xorriso").args(["-osirrox", "on", "-indev"]).arg(image).args(["-extract", "/"]);
+    let _ = extract.arg(&disc).run().ok();
+    let script = format!("chmod -R u+w '{}' && gzip -dc '{0}/boot/initrd.img' | cpio -id --quiet", disc.display());
+    let _ = Program::new("sh").args(["-c", &script]).folder(&system).run().ok();
+    (disc, system)
+}
+
+#[test]
+fn an_image_of_real_packages_is_the_same_bytes_twice_and_knows_no_profile_no_code_and_no_secret() {
+    let site = Site::published();
+    let code = site.code(&[Site::SERVER], &[]);
+    site.release();
+    let mirrors = apt_mirrors("bookworm");
+    let mirrors = [mirrors[0].as_str(), mirrors[1].as_str()];
+    let lock = || lock(&site, mirrors).arg("--cache").arg(downloads()).limit(Duration::from_secs(300)).run().ok();
+    let pinned = lock();
+    assert!(pinned.stdout.contains("+ shim-signed ") && pinned.stderr.contains("for amd64"), "{pinned}");
+    let text = fs::read_to_string(site.repository().join("medium.lock")).unwrap();
+    let again = lock();
+    assert_eq!((again.stdout.as_str(), fs::read_to_string(site.repository().join("medium.lock")).unwrap()), ("", text));
+
+    let first = place(&site);
+    let second = first.with_file_name("again.iso");
+    let image = |out: &Path| iso(&site, out).arg("--cache").arg("--downloads").arg(downloads()).run().ok();
+    let made = image(&first);
+    assert!(made.stderr.contains("id ") && made.stdout.contains("medium.iso"), "{made}");
+    let _ = image(&second);
+    let bytes = fs::read(&first).unwrap();
+    assert!(bytes == fs::read(&second).unwrap(), "the two images differ");
+    assert!(bytes.len() <= 40 << 20, "{} bytes", bytes.len());
+    assert_eq!(fs::metadata(&first).unwrap().permissions().mode() & 0o777, 0o644);
+
+    let (disc, system) = unpack(&first, &site.scratch("unpacked"));
+    for path in [
+        "boot/vmlinuz",
+        "boot/grub/grub.cfg",
+        "boot/grub/loopback.cfg",
+        "boot/grub/x86_64-efi/grub.cfg",
+        ".disk/info",
+        "EFI/BOOT/BOOTX64.EFI",
+        "EFI/BOOT/grubx64.efi",
+        "anode/packages.json",
+    ] {
+        assert!(disc.join(path).is_file(), "{path}");
+    }
+    assert_eq!(fs::read(disc.join("anode/id")).unwrap(), fs::read(system.join("etc/anode/id")).unwrap());
+    let described = anode_tests::read_json(&system.join("etc/anode/medium.json"));
+    assert_eq!((&described["site"], &described["urls"][0]), (&site.id().into(), &format!("{}/", site.web.url).into()));
+    assert_eq!(described["consoles"], serde_json::json!(["tty0", "ttyS0"]));
+    // Every module that one of them needs is there, in the words of `modprobe`.
+    let release = fs::read_dir(system.join("lib/modules")).unwrap().next().unwrap().unwrap().path();
+    let dependencies = fs::read_to_string(release.join("modules.dep")).unwrap();
+    let named: Vec<_> = dependencies.split_whitespace().map(|word| word.trim_end_matches(':')).collect();
+    assert!(named.len() > 300 && named.iter().all(|path| release.join(path).is_file()));
+    assert!(named.iter().any(|path| path.ends_with("/virtio_net.ko")) && !dependencies.contains("iwlwifi"));
+
+    // The tree on the medium lets a machine choose its profile where no mirror answers.
+    let offline = |root: &Path| {
+        let fetch =
+            Fetch::new(root).option("--site", "https://127.0.0.1:9/").option("--cache", disc.join("anode/tree"));
+        fetch.option("--code", &code.text).answers(Site::SERVER_ANSWERS).run()
+    };
+    let files_of_the_profile = offline(&system.join("etc/anode/root.json")).files();
+    assert!(files_of_the_profile.contains_key("preseed.cfg"), "{:?}", files_of_the_profile.keys());
+
+    // Nothing of it is readable without the code, and nothing else knows of a profile.
+    let plain = code.text.replace('-', "");
+    for folder in [&disc, &system] {
+        let _ = site.anode(&["scan"]).arg(folder).limit(Duration::from_secs(300)).run().ok();
+        let naming = |words: &[&str]| {
+            let words = words.iter().flat_map(|word| ["-e", *word]);
+            Program::new("grep").args(["-rlF"]).args(words).arg(folder).run().stdout
+        };
+        assert_eq!(naming(&[&code.text, &plain, Site::ORGANISATION]), "");
+        let profile = naming(&[Site::SERVER]);
+        assert!(profile.lines().all(|file| file.contains("/anode/tree/")), "{profile}");
+    }
+}
+
+#[test]
+fn a_code_and_a_key_on_a_medium_are_said_loudly_and_a_mistyped_code_is_refused() {
+    let (site, _distribution) = locked();
+    let out = place(&site);
+    let code = site.code(&[Site::SERVER], &[]);
+    let file = site.scratch("code");
+    fs::write(&file, code.text.replace(&code.text[..1], "?")).unwrap();
+    let refused = iso(&site, &out).arg("--code-file").arg(&file).run().fails(&["code"]);
+    assert_eq!(refused.exit, Some(10), "{refused}");
+    fs::write(&file, &code.text).unwrap();
+    let said = iso(&site, &out).arg("--code-file").arg(&file).run().fails(&["opening the package"]);
+    assert!(said.stderr.contains("WARNING: the activation code is on this medium; whoever has the medium"), "{said}");
+    assert!(!said.stderr.contains(&code.text), "{said}");
+    let _ = iso(&site, &out).arg("--client-cert").arg(&file).run().fails(&["--client-key"]);
+    left_nothing(&out);
+}
+
+#[test]
+fn nothing_is_overwritten_and_a_place_that_can_not_be_written_is_said_first() {
+    let site = Site::new();
+    let out = place(&site);
+    fs::write(&out, "mine").unwrap();
+    let _ = iso(&site, &out).run().fails(&["`", "medium.iso` exists: remove it, or name another file with `--out`"]);
+    assert_eq!(fs::read(&out).unwrap(), b"mine");
+    fs::remove_file(&out).unwrap();
+    let _ = iso(&site, &out.join("gone/x.iso")).run().fails(&["name another place with `--out`"]);
+    let disk = out.with_file_name("disk");
+    if Program::new("mknod").arg(&disk).args(["b", "7", "200"]).run().exit == Some(0) {
+        let _ =
+            iso(&site, &disk).run().fails(&["is a disk, and nothing was written: `anode medium usb` writes a stick"]);
+        fs::remove_file(&disk).unwrap();
+    }
+    left_nothing(&out);
+}
+
+#[test]
+fn every_program_that_is_missing_is_named_with_its_package_at_once() {
+    let site = Site::new();
+    let empty = site.scratch("empty");
+    fs::create_dir_all(&empty).unwrap();
+    let refused = iso(&site, &place(&site)).env("PATH", &empty).run();
+    let wanted = "`xorriso`, `mformat`, `mmd`, `mcopy`, `grub-mkimage` are missing: install `xorriso`, `mtools`, \
+                  `grub-common` (Debian, Ubuntu: `apt-get install xorriso mtools grub-common`)";
+    let _ = refused.fails(&[wanted]);
+    left_nothing(&place(&site));
+}
+
+#[test]
+fn a_site_that_machines_would_refuse_fails_here_and_not_in_front_of_a_customer() {
+    let (site, _distribution) = locked();
+    let out = place(&site);
+    let late = iso(&site, &out).args(["--now", &in_days(800)]).run();
+    assert_eq!(late.exit, Some(21), "{late}");
+    let _ = late.fails(&["asking the site", "expired"]);
+    // Another authority than the host's.
+    let stranger = anode_tests::Authority::new();
+    let iso_with = |certificate: PathBuf| {
+        let iso = site.anode(&["medium", "iso"]).arg("--out").arg(&out).arg("--programs").arg(programs(&site));
+        iso.arg("--ca").arg(certificate).run()
+    };
+    assert_eq!(iso_with(stranger.certificate()).exit, Some(31));
+    fs::remove_file(site.current().join("timestamp.signed")).unwrap();
+    let absent = iso(&site, &out).run();
+    assert!(matches!(absent.exit, Some(30 | 33)), "{absent}");
+    site.edit("anode.toml", &site.web.url, "https://127.0.0.1:9/");
+    let unreachable = iso(&site, &out).run();
+    assert_eq!(unreachable.exit, Some(30), "{unreachable}");
+    let toml = fs::read_to_string(site.repository().join("anode.toml")).unwrap();
+    let without: String =
+        toml.lines().filter(|line| !line.starts_with("urls")).map(|line| format!("{line}\n")).collect();
+    site.write("anode.toml", &without);
+    let _ = iso(&site, &out).run().fails(&["the site has no address", "set `urls` in `[site]` of `anode.toml`"]);
+    left_nothing(&out);
+}
+
+#[test]
+fn a_root_that_expires_soon_is_said_when_a_medium_is_made() {
+    let (site, _distribution) = locked();
+    let calm = iso(&site, &place(&site)).run().fails(&["opening the package"]);
+    assert!(!calm.stderr.contains("expires on"), "{calm}");
+    let past = Program::new("date").args(["-u", "-d", "-300 days", "+%Y-%m-%dT%H:%M:%SZ"]).run().ok().stdout;
+    site.hand_made_root(2, |root| {
+        root["issued"] = past.trim().into();
+        root["expires"] = in_days(40).into();
+    });
+    site.release();
+    let said = iso(&site, &place(&site)).run().fails(&["opening the package"]);
+    assert!(said.stderr.contains("warning: `keys/root/2.json`: root 2 expires on "), "{said}");
+}
+
+#[test]
+fn a_package_that_is_missing_or_has_other_bytes_stops_everything_and_is_named() {
+    let (site, distribution) = locked();
+    let out = place(&site);
+    let folder = site.scratch("debs");
+    let pool = distribution.mirror.root().join("pool/main");
+    anode_tests::copy_folder(&pool, &folder);
+    let with = || iso(&site, &out).arg("--packages").arg(&folder).run();
+    let _ = with().fails(&["opening the package", "it is no package"]);
+    fs::write(folder.join("shim-signed_1.0-1_amd64.deb"), "the package shim-signed 1.0-2\n").unwrap();
+    fs::remove_file(folder.join("grub-pc-bin_1.0-1_amd64.deb")).unwrap();
+    let _ = with().fails(&[
+        "shim-signed_1.0-1_amd64.deb` has the hash ",
+        " is pinned for `shim-signed` 1.0-1: it is damaged, or somebody tampers with it",
+        "`grub-pc-bin_1.0-1_amd64.deb` is missing in `",
+    ]);
+    // A mirror that has other bytes by now, or none.
+    fs::write(pool.join("busybox-static_1.0-1_amd64.deb"), "the package busybox-statik 1.0-1\n").unwrap();
+    fs::remove_file(pool.join("shim-signed_1.0-1_amd64.deb")).unwrap();
+    let wanted =
+        ["is pinned for `busybox-static` 1.0-1", "mirrors keep the newest versions only; run `anode medium lock`"];
+    let _ = iso(&site, &out).run().fails(&wanted);
+    left_nothing(&out);
+}
+
+#[test]
+fn without_a_lock_or_programs_it_says_how_to_have_them() {
+    let site = Site::new();
+    let out = place(&site);
+    let _ = iso(&site, &out).run().fails(&["there is no `medium.lock` in", "run `anode medium lock`"]);
+    let (site, _distribution) = locked();
+    let bare =
+        |folder: &Path| site.anode(&["medium", "iso"]).arg("--out").arg(&out).arg("--programs").arg(folder).run();
+    let empty = site.scratch("empty");
+    fs::create_dir_all(&empty).unwrap();
+    let _ = bare(&empty).fails(&["there is no `anode-fetch` for the medium in", "cargo build --profile fetcher"]);
+    fs::copy(anode_tests::binary("anode-fetch"), empty.join("anode-fetch")).unwrap();
+    let _ = bare(&empty).fails(&["is not static"]);
+    left_nothing(&out);
+}
+
+#[test]
+fn a_lock_is_written_only_of_what_the_distribution_signed() {
+    let site = Site::new();
+    let mut distribution = Distribution::new();
+    distribution.sign("");
+    let url = distribution.mirror.url();
+    let run = |site: &Site| lock(site, [&url, &url]).run();
+    let text = || fs::read_to_string(site.repository().join("medium.lock")).unwrap_or_default();
+    // Signed by a key that this machine does not know.
+    let _ = run(&site).fails(&["which the keyring `debian-archive-keyring` does not have"]);
+    distribution.trust(&site.repository());
+    let _ = run(&site).ok();
+    let first = text();
+    assert!(first.contains("name = \"linux-image-6.1.0-1-amd64\"") && first.contains("InRelease, key 0x"), "{first}");
+
+    // A newer version is taken and said; nothing else changes.
+    distribution.package("shim-signed", "1.0-2", "");
+    distribution.sign("");
+    let renewed = run(&site).ok();
+    assert_eq!(renewed.stdout, "~ shim-signed 1.0-1 → 1.0-2, 30 B\n");
+    let renewed = text();
+    let changed = renewed.lines().filter(|line| !first.contains(*line)).count();
+    assert_eq!(changed, 3, "{renewed}");
+
+    // A list with other bytes than were signed, a text that ended, one about another suite, one with a letter changed.
+    let inrelease = distribution.mirror.root().join("dists/bookworm/InRelease");
+    let list = distribution.mirror.root().join("dists/bookworm/main/binary-amd64/Packages.xz");
+    let whole = fs::read(&inrelease).unwrap();
+    let site_again = |change: &dyn Fn(), words: &[&str]| {
+        change();
+        let _ = run(&site).fails(words);
+        assert_eq!(text(), renewed);
+    };
+    distribution.package("shim-signed", "1.0-3", "");
+    site_again(
+        &|| distribution.sign("Valid-Until: Sat, 21 Nov 2020 10:00:00 UTC\n"),
+        &["it ended on 2020-11-21T10:00:00Z"],
+    );
+    let security = distribution.mirror.root().join("dists/bookworm-security/InRelease");
+    distribution.sign("");
+    site_again(
+        &|| {
+            let _ = fs::copy(&security, &inrelease).unwrap();
+        },
+        &["it is about `bookworm-security`, and `bookworm` was asked for"],
+    );
+    let tampered = String::from_utf8(whole).unwrap().replace("Packages.xz", "Packages.xy");
+    site_again(
+        &|| fs::write(&inrelease, &tampered).unwrap(),
+        &["the signature of `", "is wrong", "nothing was pinned"],
+    );
+    distribution.sign("");
+    site_again(
+        &|| fs::write(&list, b"other").unwrap(),
+        &["Packages.xz` has the hash ", "is signed; nothing was pinned"],
+    );
+
+    // What a medium needs is not offered any more.
+    distribution.without("shim-signed");
+    site_again(&|| distribution.sign(""), &["`shim-signed` is not offered: look at suite and mirror"]);
+}
+
+#[test]
+fn only_what_a_medium_needs_is_asked_for() {
+    let (site, distribution) = locked();
+    let _ = distribution.mirror.requests();
+    let _ = iso(&site, &place(&site)).arg("--downloads").arg(site.scratch("own")).run().fails(&["opening the package"]);
+    let asked = distribution.mirror.requests();
+    assert_eq!(asked.len(), 7, "{asked:?}");
+    assert!(asked.iter().all(|path| path.starts_with("pool/main/") && !path.contains("wpasupplicant")), "{asked:?}");
+}
