@@ -11,6 +11,7 @@ pub mod answers;
 pub mod blob;
 pub mod cli;
 pub mod console;
+mod contents;
 pub mod error;
 pub mod facts;
 pub mod folder;

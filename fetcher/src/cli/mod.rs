@@ -168,7 +168,11 @@ fn perform_activate(host: &mut dyn Host, wanted: Activate, warnings: &mut Vec<St
         Destination::Written(target) => Some(target.path().display().to_string()),
         Destination::Kexec => None,
     };
-    let mut console = Console::new(host.terminal(), language, code, facts.disks, target);
+    let terminal = host.terminal();
+    // Where a disk will be erased and a person is there, a code that was given answers the question for the code and no other.
+    let is_watched = matches!(wanted.destination, Destination::Kexec) && terminal.is_typed();
+    let (code, preset) = if is_watched { (None, code) } else { (code, None) };
+    let mut console = Console::new(terminal, language, code, facts.disks, target).preset(preset);
     let activated = activate(&order, opened.sources(), &mut console);
     warnings.append(&mut console.warnings);
     let activated = activated?;

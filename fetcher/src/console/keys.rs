@@ -1,5 +1,6 @@
 //! From bytes of a keyboard to a line, without a terminal: what each key does, and what is shown for it.
 
+use anode_bundle::code::Code;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::terminal::Echo;
@@ -29,6 +30,8 @@ pub(super) struct Keys {
     /// `None`: the terminal or pipe does its own editing.
     echo: Option<Echo>,
     escape: Escape,
+    /// How many columns the verdict on a code takes.
+    verdict: usize,
 }
 
 /// Arrow keys and their like send several bytes; none of them is part of an answer.
@@ -41,7 +44,7 @@ enum Escape {
 
 impl Keys {
     pub fn plain() -> Keys {
-        Keys { line: Zeroizing::new(Vec::with_capacity(LINE)), echo: None, escape: Escape::No }
+        Keys { line: Zeroizing::new(Vec::with_capacity(LINE)), echo: None, escape: Escape::No, verdict: 0 }
     }
 
     pub fn typed(echo: Echo) -> Keys {
@@ -86,13 +89,36 @@ impl Keys {
             return Pressed::Go(String::new());
         }
         let shown = match self.symbols() {
-            _ if self.echo != Some(Echo::Code) || !is_symbol(byte) => "",
+            _ if !self.is_code() || !is_symbol(byte) => "",
             0 => "*",
             count if count.is_multiple_of(4) => "-*",
             _ => "*",
         };
         self.line.push(byte);
-        Pressed::Go(shown.to_owned())
+        let hidden = self.hide_verdict();
+        Pressed::Go(hidden + shown + &self.verdict())
+    }
+
+    fn is_code(&self) -> bool {
+        matches!(self.echo, Some(Echo::Code(_)))
+    }
+
+    fn hide_verdict(&mut self) -> String {
+        ERASE.repeat(std::mem::take(&mut self.verdict))
+    }
+
+    /// Whether what is typed is a code, as soon as it has the length of one.
+    fn verdict(&mut self) -> String {
+        let Some(Echo::Code(verdicts)) = self.echo else { return String::new() };
+        let symbols = self.symbols();
+        let verdict = match std::str::from_utf8(&self.line).map(Code::parse) {
+            _ if symbols != 16 && symbols != 20 => return String::new(),
+            Ok(Ok(_)) => verdicts.right,
+            _ if symbols == 16 => verdicts.wrong_yet,
+            _ => verdicts.wrong,
+        };
+        self.verdict = verdict.chars().count() + 2;
+        format!("  {verdict}")
     }
 
     /// Takes back one character, of however many bytes.
@@ -101,11 +127,15 @@ impl Keys {
         while erased.is_some_and(|byte| byte & 0xC0 == 0x80) {
             erased = self.line.pop();
         }
-        if self.echo != Some(Echo::Code) || !erased.is_some_and(is_symbol) {
+        if !self.is_code() {
             return String::new();
         }
-        let left = self.symbols();
-        ERASE.repeat(if left > 0 && left.is_multiple_of(4) { 2 } else { 1 })
+        let mut shown = self.hide_verdict();
+        if erased.is_some_and(is_symbol) {
+            let left = self.symbols();
+            shown.push_str(&ERASE.repeat(if left > 0 && left.is_multiple_of(4) { 2 } else { 1 }));
+        }
+        shown + &self.verdict()
     }
 
     fn symbols(&self) -> usize {
@@ -118,6 +148,7 @@ impl Keys {
             Err(_) => Zeroizing::new(String::from_utf8_lossy(&self.line).into_owned()),
         };
         self.line.zeroize();
+        self.verdict = 0;
         line
     }
 }
@@ -130,6 +161,9 @@ fn is_symbol(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::console::terminal::Verdicts;
+
+    const CODE: Echo = Echo::Code(Verdicts { right: "right", wrong_yet: "not yet", wrong: "wrong" });
 
     fn type_in(keys: &mut Keys, bytes: &[u8]) -> (String, Option<String>) {
         let mut shown = String::new();
@@ -146,15 +180,30 @@ mod tests {
     #[test]
     fn a_code_is_shown_as_its_shape_only() {
         for typed in ["0123456789abcder\r", "0123-4567-89AB-CDER\n", "0123 4567 89ab cder\r"] {
-            let (shown, line) = type_in(&mut Keys::typed(Echo::Code), typed.as_bytes());
-            assert_eq!(shown, "****-****-****-****");
+            let (shown, line) = type_in(&mut Keys::typed(CODE), typed.as_bytes());
+            assert_eq!(shown, "****-****-****-****  right");
             assert_eq!(line.as_deref(), Some(typed.trim_end()));
         }
     }
 
     #[test]
+    fn a_code_is_judged_as_soon_as_it_is_long_enough() {
+        let mut keys = Keys::typed(CODE);
+        type_in(&mut keys, b"0123-4567-89AB-CDE");
+        // The last symbol is wrong, and is typed again.
+        assert_eq!(keys.press(Some(b'S')), Pressed::Go("*  not yet".to_owned()));
+        assert_eq!(keys.press(Some(0x7F)), Pressed::Go(ERASE.repeat(10)));
+        assert_eq!(keys.press(Some(b'R')), Pressed::Go("*  right".to_owned()));
+        // Separators change nothing; a longer one is judged at its own end.
+        assert_eq!(keys.press(Some(b'-')), Pressed::Go(format!("{}  right", ERASE.repeat(7))));
+        assert_eq!(type_in(&mut keys, b"012").0, format!("{}-***", ERASE.repeat(7)));
+        let (shown, line) = type_in(&mut keys, b"3\r");
+        assert_eq!((shown.as_str(), line.as_deref()), ("*  wrong", Some("0123-4567-89AB-CDER-0123")));
+    }
+
+    #[test]
     fn backspace_takes_back_what_was_shown_and_what_was_typed() {
-        let mut keys = Keys::typed(Echo::Code);
+        let mut keys = Keys::typed(CODE);
         type_in(&mut keys, b"01234");
         assert_eq!(keys.press(Some(0x7F)), Pressed::Go(ERASE.repeat(2)));
         assert_eq!(keys.press(Some(0x7F)), Pressed::Go(ERASE.to_owned()));

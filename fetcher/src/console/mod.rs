@@ -12,6 +12,7 @@ mod terminal;
 mod tests;
 
 use std::io;
+use std::path::PathBuf;
 
 use anode_bundle::activation::{Menu, Offer};
 use anode_bundle::client::Event;
@@ -28,7 +29,7 @@ use crate::facts::Disk;
 
 use crate::words::{Language, Words, fill};
 use progress::Transfer;
-pub use terminal::{Echo, Standard, Terminal};
+pub use terminal::{Echo, Standard, Terminal, Verdicts};
 
 /// How often a code may be mistyped.
 const TRIES: usize = 5;
@@ -40,8 +41,15 @@ pub struct Console<'a> {
     terminal: &'a mut dyn Terminal,
     words: &'static Words,
     unasked: Option<Unasked>,
+    /// The code was given, and a person is there for everything else.
+    preset: Option<Secret>,
+    is_preset: bool,
     disks: Vec<Disk>,
+    /// `/`, or a folder in tests.
+    root: PathBuf,
     target: String,
+    /// What is confirmed leads to a disk that is erased.
+    erases: bool,
     transfer: Option<Transfer>,
     /// What went wrong and did not stop the run.
     pub warnings: Vec<String>,
@@ -62,11 +70,23 @@ impl<'a> Console<'a> {
             terminal,
             words,
             unasked: code.map(Unasked::new),
+            preset: None,
+            is_preset: false,
             disks,
+            root: PathBuf::from("/"),
+            erases: target.is_none(),
             target: target.unwrap_or_else(|| words.memory.to_owned()),
             transfer: None,
             warnings: Vec::new(),
         }
+    }
+
+    /// With a code that need not be typed; all the rest is asked. Nothing is erased because somebody else knew a code.
+    #[must_use]
+    pub fn preset(mut self, code: Option<Secret>) -> Console<'a> {
+        self.is_preset = code.is_some();
+        self.preset = code;
+        self
     }
 
     /// The last line of a run.
@@ -197,9 +217,15 @@ impl Person for Console<'_> {
         if let Some(unasked) = &mut self.unasked {
             return unasked.code();
         }
+        if let Some(code) = self.preset.take() {
+            return Ok(code);
+        }
+        let words = self.words;
+        let verdicts =
+            Verdicts { right: words.code_right, wrong_yet: words.code_wrong_yet, wrong: words.code_wrong_now };
         let mut last = None;
         for _ in 0..TRIES {
-            let typed = match (self.ask(self.words.code, Echo::Code), last.take()) {
+            let typed = match (self.ask(words.code, Echo::Code(verdicts)), last.take()) {
                 (Ok(typed), _) => typed,
                 // A pipe with one wrong code in it: the code is the problem, not the end of the pipe.
                 (Err(Failure::NoAnswer(_)), Some(bad)) => return Err(Refusal::CodeMalformed(bad).into()),
@@ -218,7 +244,8 @@ impl Person for Console<'_> {
     }
 
     fn today(&mut self, newest: Moment) -> Result<Option<Moment>, Failure> {
-        if self.unasked.is_some() {
+        // A medium with a code on it may stand in a rack: nobody waits for a date there.
+        if self.unasked.is_some() || self.is_preset {
             return Ok(None);
         }
         let question = fill(self.words.today, &[("date", &newest.date())]);
@@ -264,11 +291,18 @@ impl Person for Console<'_> {
 
     fn confirm(&mut self, choice: &Choice<'_>) -> Result<(), Failure> {
         self.summary(choice);
+        let question = if self.erases { self.words.confirm_erase } else { self.words.confirm };
+        if self.erases {
+            let disks = choice.manifest.prompts.iter().filter(|prompt| prompt.kind == PromptType::Disk);
+            let chosen: Vec<String> =
+                disks.filter_map(|prompt| Some(choice.answers.get(&prompt.name)?.to_string())).collect();
+            self.warn_of_erasing(&chosen);
+        }
         if self.unasked.is_some() || choice.unattended {
             return Ok(());
         }
         loop {
-            let answer = self.ask(self.words.confirm, Echo::Shown)?;
+            let answer = self.ask(question, Echo::Shown)?;
             let answer = answer.trim().to_lowercase();
             // The English words are understood in every language: they are what people try.
             match answer.as_str() {

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{Console, Echo, WIDTH, fill};
 use crate::answers::{Sheet, prepare, system_salt};
+use crate::contents::{Contents, State};
 use crate::error::Failure;
 
 impl Console<'_> {
@@ -123,6 +124,8 @@ impl Console<'_> {
         for (number, path) in paths.iter().enumerate() {
             let shown = self.describe_disk(path);
             self.say(&format!("{:3}  {}", number + 1, line(&shown, WIDTH - 5)));
+            let held = self.describe_contents(path);
+            self.say(&format!("       {}", line(&held, WIDTH - 7)));
         }
         let typed = self.text(prompt)?;
         let chosen = typed.parse::<usize>().ok().and_then(|number| paths.get(number.checked_sub(1)?));
@@ -135,6 +138,40 @@ impl Console<'_> {
         let model = disk.model.as_deref().unwrap_or_default();
         let removable = if disk.removable { format!(" ({})", self.words.removable) } else { String::new() };
         format!("{}  {}  {model}{removable}", disk.path, size(disk.size))
+    }
+
+    /// `Windows: FAT, NTFS`, or that there is nothing.
+    fn describe_contents(&self, path: &str) -> String {
+        let Some(disk) = self.disks.iter().find(|disk| disk.path == path) else { return String::new() };
+        let contents = Contents::read(&self.root, disk);
+        let parts = contents.parts.join(", ");
+        match contents.state {
+            State::Unreadable => self.words.disk_unreadable.to_owned(),
+            State::Empty => self.words.disk_empty.to_owned(),
+            State::Used if parts.is_empty() => self.words.disk_unknown.to_owned(),
+            State::Used if contents.systems.is_empty() => parts,
+            State::Used => format!("{}: {parts}", contents.systems.join(", ")),
+        }
+    }
+
+    /// Which disk it is, in words, before the last question; all of them where only the profile knows.
+    pub(super) fn warn_of_erasing(&mut self, chosen: &[String]) {
+        let is_known = |path: &String| self.disks.iter().any(|disk| disk.path == *path);
+        let (head, paths) = match chosen {
+            [] => (self.words.erased_unnamed, self.disks.iter().map(|disk| disk.path.clone()).collect()),
+            chosen if chosen.iter().all(is_known) => (self.words.erased, chosen.to_vec()),
+            chosen => (self.words.erased_unknown, chosen.to_vec()),
+        };
+        self.say("");
+        self.say(head);
+        for path in &paths {
+            let shown = self.describe_disk(path);
+            self.say(&format!("  {}", line(&shown, WIDTH - 2)));
+            let held = self.describe_contents(path);
+            if !held.is_empty() {
+                self.say(&format!("    {}", line(&held, WIDTH - 4)));
+            }
+        }
     }
 }
 

@@ -16,10 +16,21 @@ use super::keys::{Keys, Pressed};
 pub enum Echo {
     /// What is typed.
     Shown,
-    /// Groups of four dots, as a code is printed.
-    Code,
+    /// Groups of four asterisks, as a code is printed, and whether it is right as soon as that is known.
+    Code(Verdicts),
     /// Nothing.
     Hidden,
+}
+
+/// What is said behind a code while it is typed. A code's check symbol is no secret: it catches slips.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdicts {
+    /// Its check symbol is right.
+    pub right: &'static str,
+    /// It would be wrong if it ended here, and there are longer codes.
+    pub wrong_yet: &'static str,
+    /// It is wrong.
+    pub wrong: &'static str,
 }
 
 /// The person's side of the screen. Talk goes to standard error: standard output is for data.

@@ -81,7 +81,8 @@ fn a_mistyped_code_is_explained_and_asked_for_again() {
     for part in ["wrong or swapped symbol", "has 4 symbols", "the character `!` at position 18", "Nothing was sent"] {
         assert!(typist.seen.replace('\n', " ").contains(part), "{part}: {}", typist.seen);
     }
-    assert_eq!(typist.echoes, [Echo::Code; 4]);
+    assert_eq!(typist.echoes.len(), 4);
+    assert!(typist.echoes.iter().all(|echo| matches!(echo, Echo::Code(_))));
 }
 
 #[test]
@@ -208,4 +209,41 @@ fn what_a_rule_preselects_is_marked_and_chosen_by_an_empty_answer() {
     // Nobody to ask: what is preselected is what is meant.
     assert_eq!(Unasked::only_profile(&menu(Some(&office))).unwrap(), "office");
     assert_eq!(Unasked::only_profile(&menu(None)).unwrap_err().exit().number(), 2);
+}
+
+#[test]
+fn a_disk_is_shown_with_what_is_on_it_and_named_again_before_it_is_erased() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir(root.path().join("dev")).unwrap();
+    let mut bytes = vec![0; 1 << 16];
+    bytes[3..11].copy_from_slice(b"NTFS    ");
+    std::fs::write(root.path().join("dev/sda"), bytes).unwrap();
+    std::fs::write(root.path().join("dev/sdb"), [0; 512]).unwrap();
+    let said = |chosen: &[&str]| {
+        let mut typist = Typist::default();
+        let mut console = console(&mut typist);
+        console.root = root.path().to_owned();
+        console.warn_of_erasing(&chosen.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>());
+        typist.seen
+    };
+    let one = said(&["/dev/sda"]);
+    assert!(one.contains("ERASED:\n  /dev/sda 500 GB Example[2J 500\n    Windows: NTFS\n"), "{one}");
+    assert!(!one.contains("sdb"), "{one}");
+    let unnamed = said(&[]);
+    assert!(unnamed.contains("The profile names the disk") && unnamed.contains("sda") && unnamed.contains("sdb"));
+    assert!(unnamed.contains("(removable)\n    empty\n"), "{unnamed}");
+    let unknown = said(&["/dev/sda", "/dev/nvme7n1"]);
+    assert!(unknown.contains("not found on this machine:\n") && unknown.contains("/dev/nvme7n1"), "{unknown}");
+}
+
+#[test]
+fn a_code_that_was_given_to_a_person_answers_no_other_question() {
+    let mut typist = Typist::typing(&["2"]);
+    let mut console = console(&mut typist).preset(Secret::parse(GOOD).ok());
+    assert!(console.code().is_ok());
+    assert_eq!(console.today(Moment::EPOCH).unwrap(), None);
+    let (lab, office) = (offer("lab"), offer("office"));
+    let chosen = console.profile(&Menu { offers: vec![&lab, &office], preselected: None });
+    assert_eq!(chosen.unwrap(), "office");
+    assert_eq!(typist.echoes, [Echo::Shown]);
 }

@@ -49,6 +49,16 @@ pub(super) const WORDS: Words = Words {
     passphrase: "Passphrase der Festplatte",
     disk: "Festplatte, die gelöscht wird",
     language: "Sprache",
+    code_right: "richtig",
+    code_wrong_yet: "falsch, falls nicht 4 weitere folgen",
+    code_wrong_now: "falsch",
+    disk_empty: "leer",
+    disk_unknown: "unbekannte Daten",
+    disk_unreadable: "Inhalt nicht lesbar",
+    erased: "ALLES AUF DIESER FESTPLATTE WIRD GELÖSCHT:",
+    erased_unnamed: "Das Profil bestimmt die Festplatte, die gelöscht wird. Dieser Rechner hat:",
+    erased_unknown: "Diese Festplatte wurde an diesem Rechner nicht gefunden:",
+    confirm_erase: "Löschen und installieren? (ja/nein)",
     keyboard: "Tastaturbelegung",
 };
 

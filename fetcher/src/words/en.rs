@@ -49,6 +49,16 @@ pub(super) const WORDS: Words = Words {
     passphrase: "Passphrase of the disk",
     disk: "Disk that is erased",
     language: "Language",
+    code_right: "right",
+    code_wrong_yet: "wrong, unless 4 more follow",
+    code_wrong_now: "wrong",
+    disk_empty: "empty",
+    disk_unknown: "unknown data",
+    disk_unreadable: "contents not readable",
+    erased: "EVERYTHING ON THIS DISK WILL BE ERASED:",
+    erased_unnamed: "The profile names the disk that will be erased. This machine has:",
+    erased_unknown: "This disk was not found on this machine:",
+    confirm_erase: "Erase and install? (yes/no)",
     keyboard: "Keyboard layout",
 };
 

@@ -129,6 +129,16 @@ pub(crate) struct Words {
     pub passphrase: &'static str,
     pub disk: &'static str,
     pub language: &'static str,
+    pub code_right: &'static str,
+    pub code_wrong_yet: &'static str,
+    pub code_wrong_now: &'static str,
+    pub disk_empty: &'static str,
+    pub disk_unknown: &'static str,
+    pub disk_unreadable: &'static str,
+    pub erased: &'static str,
+    pub erased_unnamed: &'static str,
+    pub erased_unknown: &'static str,
+    pub confirm_erase: &'static str,
     pub keyboard: &'static str,
 }
 
