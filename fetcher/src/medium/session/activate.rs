@@ -93,9 +93,14 @@ impl Session<'_> {
         Ok(command)
     }
 
-    /// The signed tree on the medium.
+    /// The signed tree on the medium: the one that was refreshed on a stick, else the one that came with the image.
     pub(super) fn copy(&self) -> PathBuf {
-        self.machine.path("run/anode/medium/anode/tree")
+        let refreshed = self.machine.path("run/anode/data/anode/tree");
+        if refreshed.join("timestamp.signed").exists() {
+            refreshed
+        } else {
+            self.machine.path("run/anode/medium/anode/tree")
+        }
     }
 
     /// Does the code come from the medium, rather than from a person?

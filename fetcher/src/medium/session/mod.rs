@@ -9,6 +9,9 @@ mod memory;
 mod network;
 mod pages;
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 
 use anode_bundle::ExitCode;

@@ -1,0 +1,125 @@
+//! Screens: what is shown at once fits 80 columns and 25 lines, in every language.
+
+use super::*;
+
+/// Types nothing: what it is asked is over at once.
+#[derive(Default)]
+struct Silent(Vec<String>);
+
+impl Terminal for Silent {
+    fn say(&mut self, line: &str) {
+        self.0.push(line.to_owned());
+    }
+
+    fn overwrite(&mut self, line: &str) {
+        self.say(line);
+    }
+
+    fn ask(&mut self, question: &str, _echo: Echo) -> io::Result<Option<Zeroizing<String>>> {
+        // Room for an answer behind the question.
+        assert!(question.chars().count() + 2 + 16 < 80, "{question}");
+        self.say(question);
+        Ok(None)
+    }
+
+    fn is_typed(&self) -> bool {
+        true
+    }
+}
+
+/// What `show` says in a language, on a medium that offers everything.
+fn shown(language: Language, show: impl FnOnce(&mut Session<'_>)) -> Vec<String> {
+    let root = tempfile::tempdir().unwrap();
+    for folder in ["etc/anode", "proc", "lib/anode", "run/anode/medium/anode/tree"] {
+        std::fs::create_dir_all(root.path().join(folder)).unwrap();
+    }
+    let title = "\\u001b[2JA site whose title is longer than what a person would want to read".repeat(3);
+    std::fs::write(
+        root.path().join("etc/anode/medium.json"),
+        format!(r#"{{"title":"{title}","built":"2026-11-21T10:00:00Z","language":"{}"}}"#, language.tag()),
+    )
+    .unwrap();
+    std::fs::write(root.path().join("proc/cmdline"), format!("anode.shell anode.lang={}", language.tag())).unwrap();
+    let report = "up\neth0 no-link \nenp0s31f6 no-answer \neth1.4094 bad-gateway 2001:db8:ffff:ffff:ffff:ffff:ffff:ffff\n\
+                  eth2 ready 2001:db8:ffff:ffff:ffff:ffff:ffff:ffff/128\n";
+    std::fs::write(root.path().join("run/anode/network"), report).unwrap();
+    let wifi = root.path().join("lib/anode/wifi");
+    std::os::unix::fs::symlink("/bin/true", wifi).unwrap();
+    let mut terminal = Silent::default();
+    show(&mut Session::new(Machine { root: root.path().to_owned() }, &mut terminal));
+    terminal.0
+}
+
+fn fits(rows: &[String]) {
+    // The last row is the question, behind which the cursor stands.
+    assert!(rows.len() <= 25, "{} rows:\n{}", rows.len(), rows.join("\n"));
+    for row in rows {
+        assert!(row.chars().count() < 80 && !row.contains('\u{1b}'), "{row}");
+    }
+}
+
+#[test]
+fn every_page_of_an_exit_code_fits_the_screen_with_all_its_ways() {
+    for language in Language::ALL {
+        for exit in ExitCode::ALL {
+            let rows = shown(language, |session| drop(session.failed(exit)));
+            fits(&rows);
+            let text = rows.join(" ");
+            assert!(text.contains(exit.name()) && text.contains(language.page(exit).title), "{text}");
+            assert!(text.contains(language.medium().shell), "a shell is offered: {text}");
+        }
+    }
+}
+
+#[test]
+fn the_menu_of_the_network_fits_below_what_the_network_says() {
+    for language in Language::ALL {
+        let rows = shown(language, |session| {
+            assert!(matches!(session.wait_for_network(), Step::Activate));
+            drop(session.network_menu());
+        });
+        fits(&rows);
+        let text = rows.join(" ");
+        for way in [language.medium().wireless, language.medium().copy, language.medium().go_on] {
+            assert!(text.contains(way), "{text}");
+        }
+    }
+}
+
+#[test]
+fn greeting_rest_and_every_question_fit() {
+    for language in Language::ALL {
+        fits(&shown(language, |session| {
+            session.choose_language().unwrap();
+            drop(session.choose_keyboard());
+            drop(session.rest());
+        }));
+        let words = language.medium();
+        for question in [
+            words.which_interface,
+            words.ask_address,
+            words.ask_gateway,
+            words.ask_servers,
+            words.ask_vlan,
+            words.ask_proxy,
+            words.ask_wireless,
+            words.ask_passphrase,
+            words.again_question,
+            words.start_question,
+            words.number,
+            words.more,
+        ] {
+            fits(&shown(language, |session| drop(session.ask(question, Echo::Shown))));
+        }
+    }
+}
+
+#[test]
+fn every_sentence_fits_when_it_is_told() {
+    for language in Language::ALL {
+        let texts = format!("{:?}", language.medium());
+        for text in texts.split('"').skip(1).step_by(2) {
+            fits(&shown(language, |session| session.say(text)));
+        }
+    }
+}

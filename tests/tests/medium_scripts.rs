@@ -1,0 +1,416 @@
+//! The scripts of the boot medium, with what would change a machine (`mount`, `ip`, `udhcpc`, `modprobe`, `reboot`) played by scripts that write down
+//! how they were called.
+//!
+//! busybox runs programs of its own before it looks into PATH: its shell, `find` and `xargs` would call the real ones of this machine. So the
+//! scripts run in another shell, and find nothing but what is listed here: text tools of busybox, which run nothing, and the played ones.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anode_tests::{Output, Program, source};
+
+const PLAYED: [&str; 10] =
+    ["mount", "umount", "ip", "udhcpc", "modprobe", "poweroff", "reboot", "anode-console", "sync", "usleep"];
+/// Programs of busybox that run no others.
+const TEXT: [&str; 16] = [
+    "cat", "cmp", "cp", "cut", "dd", "grep", "head", "mkdir", "mv", "readlink", "rm", "sed", "sort", "tr", "wc", "xxd",
+];
+/// Those run what they are told, and find it by PATH.
+const RUNNING: [&str; 2] = ["find", "xargs"];
+
+/// A folder in the place of `/`.
+struct Machine(tempfile::TempDir);
+
+impl Machine {
+    fn new() -> Machine {
+        let machine = Machine(tempfile::tempdir().expect("a folder"));
+        for folder in [
+            "lib",
+            "etc/anode",
+            "proc",
+            "dev",
+            "sys/class/net",
+            "sys/class/block",
+            "run/anode/medium",
+            "run/anode/stick",
+        ] {
+            fs::create_dir_all(machine.path(folder)).expect("a folder");
+        }
+        symlink(source().join("site/medium/lib"), machine.path("lib/anode")).expect("a link");
+        machine.write("proc/cmdline", "quiet\n");
+        machine.write("proc/uptime", "1000.00 1.00\n");
+        let bin = machine.path("bin");
+        fs::create_dir(&bin).expect("a folder");
+        for name in TEXT {
+            symlink("/bin/busybox", bin.join(name)).expect("a link");
+        }
+        for name in RUNNING {
+            symlink(Path::new("/usr/bin").join(name), bin.join(name)).expect("a link");
+        }
+        for name in PLAYED {
+            machine.play(name, "");
+        }
+        machine.quiet("usleep");
+        machine
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.0.path().join(below)
+    }
+
+    fn write(&self, below: &str, text: impl AsRef<[u8]>) {
+        let path = self.path(below);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    }
+
+    fn read(&self, below: &str) -> String {
+        fs::read_to_string(self.path(below)).unwrap_or_default()
+    }
+
+    fn calls(&self) -> String {
+        self.read("calls").replace(self.0.path().to_str().expect("text"), "")
+    }
+
+    /// `text` runs behind the line that is written down.
+    fn play(&self, name: &str, text: &str) {
+        let path = self.path("bin").join(name);
+        let _ = fs::remove_file(&path);
+        fs::write(&path, format!("#!/bin/sh\necho \"{name} $*\" >>\"$ANODE_ROOT/calls\"\n{text}\n")).expect("a script");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
+    }
+
+    /// Nothing is written down.
+    fn quiet(&self, name: &str) {
+        let path = self.path("bin").join(name);
+        fs::write(&path, "#!/bin/sh\n").expect("a script");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
+    }
+
+    fn run(&self, script: &str, arguments: &[&str]) -> Program {
+        // Debian's, which has no programs of its own.
+        Program::new("/bin/dash")
+            .arg(self.path("lib/anode").join(script))
+            .args(arguments)
+            .env("ANODE_ROOT", self.0.path())
+            .env("PATH", self.path("bin"))
+            .limit(Duration::from_secs(60))
+    }
+
+    fn interface(&self, name: &str, has_link: bool) {
+        self.write(&format!("sys/class/net/{name}/type"), "1\n");
+        self.write(&format!("sys/class/net/{name}/ifindex"), "2\n");
+        self.write(&format!("sys/class/net/{name}/device/modalias"), "pci:x\n");
+        self.write(&format!("sys/class/net/{name}/carrier"), if has_link { "1\n" } else { "0\n" });
+    }
+
+    /// A disk with partitions, as sysfs shows it; each partition's first bytes.
+    fn disk(&self, name: &str, is_read_only: bool, partitions: &[&[u8]]) {
+        let device = format!("sys/devices/pci/block/{name}");
+        self.write(&format!("{device}/ro"), if is_read_only { "1\n" } else { "0\n" });
+        self.write(&format!("dev/{name}"), "");
+        symlink(self.path(&device), self.path("sys/class/block").join(name)).expect("a link");
+        for (number, bytes) in partitions.iter().enumerate() {
+            let part = format!("{name}{}", number + 1);
+            self.write(&format!("{device}/{part}/partition"), "1\n");
+            self.write(&format!("dev/{part}"), bytes);
+            symlink(self.path(&device).join(&part), self.path("sys/class/block").join(&part)).expect("a link");
+        }
+    }
+}
+
+fn iso() -> Vec<u8> {
+    let mut bytes = vec![0; 40_000];
+    bytes[32769..32774].copy_from_slice(b"CD001");
+    bytes
+}
+
+fn fat(label: &[u8; 11]) -> Vec<u8> {
+    let mut bytes = vec![0; 512];
+    bytes[43..54].copy_from_slice(label);
+    bytes[54..62].copy_from_slice(b"FAT16   ");
+    bytes
+}
+
+#[test]
+fn the_scripts_are_clean_shell_that_busybox_reads() {
+    let folder = source().join("site/medium");
+    let mut scripts: Vec<PathBuf> = vec![folder.join("init")];
+    scripts.extend(fs::read_dir(folder.join("lib")).expect("scripts").map(|entry| entry.expect("an entry").path()));
+    assert!(scripts.len() >= 9, "{scripts:?}");
+    let _ = Program::new("shellcheck").args(["-s", "sh", "-x"]).args(&scripts).folder(source()).run().ok();
+    for script in scripts {
+        let _ = Program::new("busybox").args(["sh", "-n"]).arg(script).run().ok();
+    }
+}
+
+#[test]
+fn a_dhcp_answer_decides_address_router_and_name_servers_and_nothing_else() {
+    let machine = Machine::new();
+    machine.interface("eth0", true);
+    let answer = machine
+        .run("dhcp", &["bound"])
+        .env("interface", "eth0")
+        .env("ip", "192.0.2.10")
+        .env("mask", "24")
+        .env("router", "192.0.2.1 192.0.2.2")
+        .env("dns", "192.0.2.53 $(reboot) ;reboot ../x 2001:db8::53")
+        .env("boot_file", "http://evil.example/preseed.cfg")
+        .env("siaddr", "192.0.2.66")
+        .env("domain", "evil.example")
+        .env("hostname", "evil")
+        .env("staticroutes", "0.0.0.0/0 192.0.2.66")
+        .env("wpad", "http://evil.example/wpad.dat");
+    let _ = answer.run().ok();
+    assert_eq!(
+        machine.calls(),
+        "ip address flush dev eth0\nip address add 192.0.2.10/24 dev eth0\n\
+         ip route add default via 192.0.2.1 dev eth0 metric 102\n"
+    );
+    assert_eq!(machine.read("etc/resolv.conf"), "nameserver 192.0.2.53\nnameserver 2001:db8::53\n");
+    assert_eq!(machine.read("run/anode/network"), "up\neth0 ready 192.0.2.10/24\n");
+    // What came with the answer lies nowhere.
+    let grep = Program::new("grep").args(["-r", "evil"]).arg(machine.path("run")).arg(machine.path("etc")).run();
+    assert_eq!(grep.stdout, "");
+}
+
+#[test]
+fn a_dhcp_answer_that_is_none_changes_nothing() {
+    for (ip, mask) in [("", "24"), ("192.0.2.10; reboot", "24"), ("192.0.2.10", "24 dev lo"), ("192.0.2.10", "255")] {
+        let machine = Machine::new();
+        machine.interface("eth0", true);
+        let answer = machine.run("dhcp", &["bound"]).env("interface", "eth0").env("ip", ip).env("mask", mask);
+        assert_eq!(answer.run().exit, Some(1), "{ip} {mask}");
+        assert_eq!(machine.calls(), "");
+        assert_eq!(machine.read("run/anode/network"), "");
+    }
+}
+
+#[test]
+fn every_interface_with_a_link_asks_and_the_others_are_named() {
+    let machine = Machine::new();
+    machine.interface("eth0", true);
+    machine.interface("eth1", false);
+    machine.interface("eth2", true);
+    machine.write("sys/class/net/lo/type", "772\n");
+    machine.write("sys/class/net/wg0/type", "65534\n");
+    // eth2's server is silent.
+    machine.play(
+        "udhcpc",
+        "case \"$*\" in *eth2*) exit 1 ;; esac\n\
+         interface=eth0 ip=192.0.2.10 mask=24 router= dns=\nexport interface ip mask router dns; exec /bin/dash \"$ANODE_ROOT/lib/anode/dhcp\" bound",
+    );
+    let _ = machine.run("network", &["up"]).run().ok();
+    assert_eq!(machine.read("run/anode/network"), "up\neth0 ready 192.0.2.10/24\neth1 no-link \neth2 no-answer \n");
+    let calls = machine.calls();
+    assert!(calls.contains("udhcpc -i eth0 -n -t 4 -T 3 -A 1 -o -O subnet -O router -O dns "), "{calls}");
+    assert!(!calls.contains("udhcpc -i eth1") && !calls.contains(" lo") && !calls.contains("wg0"), "{calls}");
+}
+
+#[test]
+fn without_an_interface_or_a_link_it_is_over_and_said() {
+    let machine = Machine::new();
+    let _ = machine.run("network", &["up"]).run().ok();
+    assert_eq!(machine.read("run/anode/network"), "none\n");
+
+    let machine = Machine::new();
+    machine.interface("eth0", false);
+    machine.play("usleep", "");
+    let _ = machine.run("network", &["up"]).run().ok();
+    // Eight seconds at its real pace.
+    assert_eq!(machine.calls().matches("usleep").count(), 16, "{}", machine.calls());
+    assert_eq!(machine.read("run/anode/network"), "none\neth0 no-link \n");
+    assert!(!machine.calls().contains("udhcpc"));
+}
+
+#[test]
+fn a_static_address_and_a_vlan_come_from_the_kernel_or_from_a_person_who_wins() {
+    let machine = Machine::new();
+    machine.interface("eth0", true);
+    machine.interface("eth1", true);
+    machine.write(
+        "proc/cmdline",
+        "anode.ip=192.0.2.10/24,192.0.2.1,192.0.2.53;192.0.2.54 anode.interface=eth1 anode.vlan=12 quiet\n",
+    );
+    let _ = machine.run("network", &["up"]).run().ok();
+    let calls = machine.calls();
+    for wanted in [
+        "ip link add link eth1 name eth1.12 type vlan id 12\n",
+        "ip address add 192.0.2.10/24 dev eth1.12\n",
+        "ip route add default via 192.0.2.1 dev eth1.12\n",
+    ] {
+        assert!(calls.contains(wanted), "{wanted}: {calls}");
+    }
+    assert!(!calls.contains("udhcpc") && !calls.contains("eth0"), "{calls}");
+    assert_eq!(machine.read("etc/resolv.conf"), "nameserver 192.0.2.53\nnameserver 192.0.2.54\n");
+    assert_eq!(machine.read("run/anode/network"), "up\neth1.12 ready 192.0.2.10/24\n");
+
+    // A person wants DHCP, every interface, and no VLAN.
+    fs::remove_file(machine.path("calls")).expect("the calls");
+    for setting in ["ip", "interface", "vlan"] {
+        machine.write(&format!("run/anode/settings/{setting}"), "");
+    }
+    let _ = machine.run("network", &["up"]).run().ok();
+    let calls = machine.calls();
+    assert!(calls.contains("udhcpc -i eth0") && calls.contains("udhcpc -i eth1 "), "{calls}");
+    assert!(!calls.contains("vlan") && !calls.contains("address add"), "{calls}");
+}
+
+#[test]
+fn what_is_no_address_or_no_vlan_is_said_and_reaches_no_command() {
+    for (argument, state) in [
+        ("anode.ip=192.0.2.10", "bad-address"),
+        ("anode.ip=$(reboot)/24,192.0.2.1", "bad-address"),
+        ("anode.ip=192.0.2.10/x,192.0.2.1", "bad-address"),
+        ("anode.vlan=12;reboot", "bad-vlan"),
+        ("anode.vlan=99999", "bad-vlan"),
+    ] {
+        let machine = Machine::new();
+        machine.interface("eth0", true);
+        machine.write("proc/cmdline", format!("{argument}\n"));
+        let _ = machine.run("network", &["up"]).run().ok();
+        assert!(machine.read("run/anode/network").contains(state), "{argument}");
+        let calls = machine.calls();
+        assert!(!calls.contains(" add ") && !calls.contains("reboot"), "{argument}: {calls}");
+    }
+}
+
+#[test]
+fn the_medium_is_the_one_whose_id_is_ours_and_nothing_on_it_can_run() {
+    let machine = Machine::new();
+    machine.write("etc/anode/id", "0123abcd\n");
+    machine.disk("sda", false, &[b"no file system", &iso()]);
+    machine.disk("sdb", false, &[&iso(), &fat(b"ANODE      "), &fat(b"ANODE-DATA ")]);
+    // sda2 is another medium; sdb1 is ours.
+    machine.play(
+        "mount",
+        "case \"$*\" in *sda2*) mkdir -p \"$6/anode\"; echo other >\"$6/anode/id\" ;; \
+         *sdb1*) mkdir -p \"$6/anode\"; echo 0123abcd >\"$6/anode/id\" ;; esac",
+    );
+    let _ = machine.run("medium", &["find"]).run().ok();
+    assert_eq!(machine.read("run/anode/medium.state"), "found sdb1\n");
+    assert_eq!(
+        machine.calls(),
+        "mount -t iso9660 -o ro,nosuid,nodev,noexec /dev/sda2 /run/anode/medium\numount /run/anode/medium\n\
+         mount -t iso9660 -o ro,nosuid,nodev,noexec /dev/sdb1 /run/anode/medium\n\
+         mount -t vfat -o ro,nosuid,nodev,noexec /dev/sdb3 /run/anode/data\n"
+    );
+}
+
+#[test]
+fn the_search_for_a_medium_has_an_end_and_over_the_network_none_begins() {
+    let machine = Machine::new();
+    machine.write("etc/anode/id", "0123abcd\n");
+    machine.disk("sda", false, &[b"no file system"]);
+    // Time passes while drivers are looked for.
+    machine
+        .play("find", "echo \"$(($(cut -d. -f1 \"$ANODE_ROOT/proc/uptime\") + 5)).00 0\" >\"$ANODE_ROOT/proc/uptime\"");
+    assert_eq!(machine.run("medium", &["find"]).run().exit, Some(1));
+    assert_eq!(machine.read("run/anode/medium.state"), "none\n");
+    assert!(!machine.calls().contains("mount"));
+
+    let machine = Machine::new();
+    machine.disk("sdb", false, &[&iso()]);
+    machine.write("proc/cmdline", "quiet anode.netboot\n");
+    assert_eq!(machine.run("medium", &["find"]).run().exit, Some(1));
+    assert_eq!((machine.read("run/anode/medium.state").as_str(), machine.calls().as_str()), ("none\n", ""));
+}
+
+#[test]
+fn only_the_mediums_own_partition_is_ever_written() {
+    let open = |machine: &Machine| -> Output { machine.run("stick", &["open"]).run() };
+    let machine = Machine::new();
+    // A foreign stick with the same label, and one of the medium's disk with another.
+    machine.disk("sda", false, &[&fat(b"ANODE      ")]);
+    machine.disk("sdb", false, &[&iso(), &fat(b"OTHER      "), &fat(b"ANODE      ")]);
+    machine.write("run/anode/medium.state", "found sdb1\n");
+    let _ = open(&machine).ok();
+    assert_eq!(machine.calls(), "mount -t vfat -o rw,nosuid,nodev,noexec,sync,umask=0077 /dev/sdb3 /run/anode/stick\n");
+
+    for (state, is_read_only) in [("found sda1\n", true), ("found sdc\n", false), ("none\n", false), ("", false)] {
+        let machine = Machine::new();
+        machine.disk("sda", is_read_only, &[&iso(), &fat(b"ANODE      ")]);
+        machine.disk("sdb", false, &[&fat(b"ANODE      ")]);
+        machine.disk("sdc", false, &[]);
+        machine.write("run/anode/medium.state", state);
+        assert_eq!(open(&machine).exit, Some(1), "{state}");
+        assert!(!machine.calls().contains("mount"), "{state}: {}", machine.calls());
+    }
+}
+
+#[test]
+fn a_medium_that_is_mounted_as_a_whole_disk_makes_way_while_something_is_written() {
+    let machine = Machine::new();
+    machine.disk("sdb", false, &[&iso(), &fat(b"ANODE      ")]);
+    machine.write("run/anode/medium.state", "found sdb\n");
+    // The partition is busy until the disk is free.
+    machine.play("mount", "case \"$*\" in *vfat*) grep -q '^umount' \"$ANODE_ROOT/calls\" ;; esac");
+    let _ = machine.run("stick", &["open"]).run().ok();
+    let _ = machine.run("stick", &["close"]).run().ok();
+    let calls = machine.calls();
+    let lines: Vec<&str> = calls.lines().map(|line| line.rsplit("/run").next().expect("a word")).collect();
+    assert_eq!(
+        lines,
+        ["/anode/stick", "/anode/medium", "/anode/stick", "sync ", "/anode/stick", "/anode/medium"],
+        "{calls}"
+    );
+}
+
+#[test]
+fn drivers_are_loaded_for_what_is_there_until_nothing_new_appears() {
+    let machine = Machine::new();
+    machine.write("sys/devices/a/modalias", "pci:v00001AF4d00001000\n");
+    // The controller's driver brings a disk.
+    machine.play(
+        "modprobe",
+        "case \"$*\" in *pci:*) mkdir -p \"$ANODE_ROOT/sys/devices/b\"; echo 'virtio:d00000002' >\"$ANODE_ROOT/sys/devices/b/modalias\" ;; esac",
+    );
+    let _ = machine.run("drivers", &[]).run().ok();
+    let _ = machine.run("drivers", &[]).run().ok();
+    let calls = machine.calls();
+    let lines: Vec<&str> = calls.lines().skip(1).collect();
+    assert_eq!(lines, ["modprobe -a -b -q -- pci:v00001AF4d00001000", "modprobe -a -b -q -- virtio:d00000002"]);
+    assert!(calls.starts_with("modprobe -a -b -q isofs vfat "), "{calls}");
+}
+
+#[test]
+fn a_wireless_networks_name_and_passphrase_stay_words_of_their_own() {
+    let machine = Machine::new();
+    machine.interface("wlan0", false);
+    fs::create_dir_all(machine.path("sys/class/net/wlan0/phy80211")).expect("a folder");
+    assert_ne!(machine.run("wifi", &["possible"]).run().exit, Some(0), "without the program");
+    machine.play("wpa_supplicant", "");
+    let _ = machine.run("wifi", &["possible"]).run().ok();
+    let input = "Café\" }\npass\"word $(reboot) \\x\n";
+    let _ = machine.run("wifi", &["join"]).input(input).run().ok();
+    let written = machine.read("run/anode/wifi.conf");
+    assert!(written.contains("ssid=436166c3a922207d\n"), "{written}");
+    assert!(written.contains("psk=\"pass\"word $(reboot) \\x\"\n"), "{written}");
+    let mode = fs::metadata(machine.path("run/anode/wifi.conf")).expect("the file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(!machine.calls().contains("pass"), "{}", machine.calls());
+}
+
+#[test]
+fn the_last_script_leaves_nothing_mounted_and_does_what_it_is_told() {
+    for (word, last) in [("start", "anode-console start-kernel"), ("off", "poweroff -f"), ("again", "reboot -f")] {
+        let machine = Machine::new();
+        let _ = machine.run("end", &[word]).run().ok();
+        let calls = machine.calls();
+        assert!(calls.contains("umount /run/anode/data /run/anode/medium\n") && calls.contains("sync"), "{calls}");
+        assert!(calls.ends_with(&format!("{last}\n")), "{calls}");
+    }
+    assert_eq!(Machine::new().run("end", &["elsewhere"]).run().exit, Some(2));
+}
+
+#[test]
+fn init_begins_everything_before_it_shows_the_console_and_never_ends() {
+    let text = fs::read_to_string(source().join("site/medium/init")).expect("init");
+    let place = |words: &str| text.find(words).unwrap_or_else(|| panic!("`{words}` is not in init"));
+    assert!(place("/lib/anode/drivers") < place("/lib/anode/network up"));
+    assert!(place("/lib/anode/network up") < place("while :; do"));
+    assert!(text.trim_end().ends_with("done"));
+    assert!(Path::new(&source().join("site/medium/init")).exists());
+}
