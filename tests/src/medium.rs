@@ -93,9 +93,23 @@ impl Medium {
     /// A console that shows what is written on it, and where it is.
     #[must_use]
     pub fn console(&self, name: &str) -> (Terminal, PathBuf) {
-        let place = self.path(&format!("dev/{name}.path"));
         self.script("console", "tty >\"$1.new\" && mv \"$1.new\" \"$1\" && exec sleep 120");
-        let terminal = Terminal::run(&[self.path("console").display().to_string(), place.display().to_string()]);
+        self.place(name, &[self.path("console").display().to_string()])
+    }
+
+    /// A console whose other end nobody reads: it is full at some time.
+    #[must_use]
+    pub fn dead_console(&self, name: &str) -> (Terminal, PathBuf) {
+        let text = "import os, pty, sys, time\nends = pty.openpty()\nopen(sys.argv[1] + '.new', 'w').write(os.ttyname(ends[1]))\n\
+                    os.rename(sys.argv[1] + '.new', sys.argv[1])\ntime.sleep(120)\n";
+        self.write("dead.py", text);
+        self.place(name, &["python3".to_owned(), self.path("dead.py").display().to_string()])
+    }
+
+    fn place(&self, name: &str, program: &[String]) -> (Terminal, PathBuf) {
+        let place = self.path(&format!("dev/{name}.path"));
+        let words: Vec<String> = program.iter().cloned().chain([place.display().to_string()]).collect();
+        let terminal = Terminal::run(&words);
         crate::wait_for("a terminal", || place.exists());
         (terminal, PathBuf::from(self.read(&format!("dev/{name}.path")).trim()))
     }

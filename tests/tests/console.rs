@@ -217,11 +217,11 @@ fn one_session_is_seen_and_typed_on_every_console_and_a_dead_one_blocks_none() {
     let medium = Medium::new();
     let (mut serial, serial_path) = medium.console("ttyS0");
     let (mut screen, screen_path) = medium.console("tty0");
-    // Nobody ever reads from this one: its writes would wait for ever.
-    let (dead, dead_path) = medium.console("ttyS1");
+    // A write on this one would wait for ever.
+    let (dead, dead_path) = medium.dead_console("ttyS1");
     let stopped = medium.path("nobody");
-    let mut mirror = medium.mirror(&[dead_path, stopped, serial_path, screen_path]);
     medium.fetcher("i=0; while [ $i -lt 3000 ]; do echo 'a line of a long talk that fills every buffer'; i=$((i + 1)); done >&2; exit 40");
+    let mut mirror = medium.mirror(&[dead_path, stopped, serial_path, screen_path]);
     screen.expect("Language / Sprache");
     serial.expect("Language / Sprache");
     serial.type_line("en");
@@ -240,13 +240,13 @@ fn one_session_is_seen_and_typed_on_every_console_and_a_dead_one_blocks_none() {
 fn the_log_has_what_was_said_and_nothing_that_was_typed() {
     let medium = Medium::new();
     let (mut screen, path) = medium.console("tty0");
-    let _mirror = medium.mirror(&[path]);
     medium.write("proc/cmdline", "anode.lang=en anode.keyboard=us");
     medium.script("bin/dmesg", &format!("echo 'Kernel command line: anode.code={CODE}'; echo 'usb 1-1: new'"));
     medium.fetcher(&format!(
         "printf 'Name: ' >&2; read -r name; stty -echo; printf 'Password: ' >&2; read -r word; stty echo; \
          printf '\\nthe code %s is wrong\\n' {CODE} >&2; exit 10"
     ));
+    let _mirror = medium.mirror(&[path]);
     screen.expect("Name:");
     screen.type_line("visible-name");
     screen.expect("Password:");
@@ -275,9 +275,9 @@ fn the_log_has_what_was_said_and_nothing_that_was_typed() {
 fn ctrl_c_ends_the_fetcher_and_never_the_session() {
     let medium = Medium::new();
     let (mut screen, path) = medium.console("tty0");
-    let _mirror = medium.mirror(&[path]);
     medium.write("proc/cmdline", "anode.lang=en anode.keyboard=us");
     medium.fetcher("echo downloading >&2; exec sleep 60");
+    let _mirror = medium.mirror(&[path]);
     screen.expect("downloading");
     screen.type_line("\u{3}");
     screen.expect("Error 3  declined");
@@ -287,8 +287,8 @@ fn ctrl_c_ends_the_fetcher_and_never_the_session() {
 fn a_session_that_breaks_is_followed_by_another() {
     let medium = Medium::new();
     let (mut screen, path) = medium.console("tty0");
-    let _mirror = medium.mirror(&[path]);
     medium.script("lib/anode/end", "exit 1");
+    let _mirror = medium.mirror(&[path]);
     greet(&mut screen, "en", "us");
     screen.expect("Starting the installer.");
     screen.expect("The machine did not do that.");
