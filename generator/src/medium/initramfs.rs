@@ -48,6 +48,14 @@ impl Personal {
     }
 }
 
+impl Personal {
+    /// Is there something in it that not everybody may have?
+    #[must_use]
+    pub fn is_confidential(&self) -> bool {
+        self.client.is_some() || self.code.is_some()
+    }
+}
+
 /// What an initramfs is made of.
 pub struct Recipe<'a> {
     /// For which machines.

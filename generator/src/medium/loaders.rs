@@ -4,6 +4,7 @@
 //! by a key the machine trusts. What the medium believes of its site lies in the initramfs, and everything that comes over the network is verified there.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
@@ -11,6 +12,8 @@ use anyhow::{Context as _, Result, ensure};
 use super::Architecture;
 use super::deb::Deb;
 use super::host::Tool;
+
+const BIOS_FOLDER: &str = "usr/lib/grub/i386-pc/";
 
 /// What the image for a BIOS can do by itself: nothing is loaded later.
 const BIOS_MODULES: [&str; 26] = [
@@ -40,6 +43,26 @@ const BIOS_MODULES: [&str; 26] = [
     "gfxterm",
     "png",
     "loadenv",
+];
+
+/// The same for a BIOS that loads over its network card.
+const NETWORK_MODULES: [&str; 16] = [
+    "pxe",
+    "tftp",
+    "net",
+    "normal",
+    "configfile",
+    "linux",
+    "echo",
+    "test",
+    "true",
+    "ls",
+    "cat",
+    "sleep",
+    "reboot",
+    "serial",
+    "terminal",
+    "all_video",
 ];
 
 /// Files of one architecture that a UEFI starts, by their names in `EFI/BOOT`.
@@ -87,26 +110,63 @@ impl Bios {
     /// # Errors
     /// If the package has other files, or `grub-mkimage` fails.
     pub fn make(grub: &mut Deb, marker: &str) -> Result<Bios> {
-        const FOLDER: &str = "usr/lib/grub/i386-pc/";
-        let scratch = tempfile::tempdir().context("making a temporary folder")?;
-        let files: Vec<String> = grub.paths().filter(|path| path.starts_with(FOLDER)).map(str::to_owned).collect();
-        ensure!(!files.is_empty(), "the package `grub-pc-bin` has no `{FOLDER}`");
-        for file in &files {
-            let name = file.strip_prefix(FOLDER).unwrap_or(file);
-            ensure!(!name.contains('/'), "the package `grub-pc-bin` has a folder in `{FOLDER}`");
-            fs::write(scratch.path().join(name), grub.read(file)?).context("writing a temporary file")?;
-        }
-        let early = scratch.path().join("anode.cfg");
-        fs::write(&early, format!("search --no-floppy --set=root --file {marker}\nset prefix=($root)/boot/grub\n"))
-            .context("writing a temporary file")?;
-        let image = scratch.path().join("anode.img");
-        let path = |path: &Path| path.to_string_lossy().into_owned();
-        let mut arguments = ["-O", "i386-pc-eltorito", "-p", "/boot/grub", "-d"].map(str::to_owned).to_vec();
-        arguments.extend([path(scratch.path()), "-c".to_owned(), path(&early), "-o".to_owned(), path(&image)]);
-        arguments.extend(BIOS_MODULES.map(str::to_owned));
-        Tool::GrubMkimage.run(&arguments, None)?;
-        let disc = fs::read(&image).context("reading what `grub-mkimage` wrote")?;
-        Ok(Bios { disc, sector: grub.read(&format!("{FOLDER}boot_hybrid.img"))? })
+        let early = format!("search --no-floppy --set=root --file {marker}\nset prefix=($root)/boot/grub\n");
+        let disc = bios_image(grub, "i386-pc-eltorito", "/boot/grub", &early, &BIOS_MODULES)?;
+        Ok(Bios { disc, sector: grub.read(&format!("{BIOS_FOLDER}boot_hybrid.img"))? })
+    }
+}
+
+/// What a BIOS loads over its network card, from `grub-pc-bin`. It knows its server: a proxy DHCP server can not tell it.
+///
+/// # Errors
+/// If the package has other files, or `grub-mkimage` fails.
+pub fn network_bios(grub: &mut Deb, server: Ipv4Addr) -> Result<Vec<u8>> {
+    let prefix = format!("(tftp,{server})/grub");
+    let early = format!("set root=(tftp,{server})\nset prefix={prefix}\n");
+    bios_image(grub, "i386-pc-pxe", &prefix, &early, &NETWORK_MODULES)
+}
+
+/// An image of GRUB with all that it will ever need.
+fn bios_image(grub: &mut Deb, format: &str, prefix: &str, early: &str, modules: &[&str]) -> Result<Vec<u8>> {
+    let scratch = tempfile::tempdir().context("making a temporary folder")?;
+    let files: Vec<String> = grub.paths().filter(|path| path.starts_with(BIOS_FOLDER)).map(str::to_owned).collect();
+    ensure!(!files.is_empty(), "the package `grub-pc-bin` has no `{BIOS_FOLDER}`");
+    for file in &files {
+        let name = file.strip_prefix(BIOS_FOLDER).unwrap_or(file);
+        ensure!(!name.contains('/'), "the package `grub-pc-bin` has a folder in `{BIOS_FOLDER}`");
+        fs::write(scratch.path().join(name), grub.read(file)?).context("writing a temporary file")?;
+    }
+    let (configuration, image) = (scratch.path().join("anode.cfg"), scratch.path().join("anode.img"));
+    fs::write(&configuration, early).context("writing a temporary file")?;
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    let mut arguments = ["-O", format, "-p", prefix, "-d"].map(str::to_owned).to_vec();
+    arguments.extend([path(scratch.path()), "-c".to_owned(), path(&configuration), "-o".to_owned(), path(&image)]);
+    arguments.extend(modules.iter().map(|module| (*module).to_owned()));
+    Tool::GrubMkimage.run(&arguments, None)?;
+    fs::read(&image).context("reading what `grub-mkimage` wrote")
+}
+
+/// Files of one architecture that a UEFI loads over its network card.
+pub struct NetworkEfi {
+    /// `shimx64.efi`
+    pub first: (&'static str, Vec<u8>),
+    /// `grubx64.efi`: the flavour of GRUB that reads its menu over TFTP; shim asks for this name.
+    pub second: (&'static str, Vec<u8>),
+}
+
+impl NetworkEfi {
+    /// From `shim-signed` and `grub-efi-…-signed`.
+    ///
+    /// # Errors
+    /// If a package does not have its file.
+    pub fn read(architecture: Architecture, shim: &mut Deb, grub: &mut Deb) -> Result<NetworkEfi> {
+        let (names, short, platform) = match architecture {
+            Architecture::Amd64 => (("shimx64.efi", "grubx64.efi"), "x64", "x86_64-efi"),
+            Architecture::Arm64 => (("shimaa64.efi", "grubaa64.efi"), "aa64", "arm64-efi"),
+        };
+        let first = shim.read(&format!("usr/lib/shim/shim{short}.efi.signed")).context("reading `shim-signed`")?;
+        let second = grub.read(&format!("usr/lib/grub/{platform}-signed/grubnet{short}.efi.signed"));
+        Ok(NetworkEfi { first: (names.0, first), second: (names.1, second.context("reading the signed GRUB")?) })
     }
 }
 
@@ -183,20 +243,30 @@ fi
             Splash::Absent => "",
             Splash::Present => "background_image /boot/grub/splash.png\n",
         };
-        let rate = self.consoles.iter().find_map(|name| name.split_once(',')).map_or("115200", |(_, rate)| rate);
+        let speak = self.speak();
         format!(
             "\
 search --no-floppy --set=root --file {marker}
 set prefix=($root)/boot/grub
-{screen}if serial --unit=0 --speed={rate}; then
+{screen}{speak}{picture}set default=0
+set timeout=5
+source /boot/grub/entries.cfg
+"
+        )
+    }
+
+    /// Shows the menu on `$screen` and, where there is one, on a serial line at once.
+    #[must_use]
+    pub fn speak(&self) -> String {
+        let rate = self.consoles.iter().find_map(|name| name.split_once(',')).map_or("115200", |(_, rate)| rate);
+        format!(
+            "\
+if serial --unit=0 --speed={rate}; then
     terminal_input console serial
     terminal_output $screen serial
 else
     terminal_output $screen
 fi
-{picture}set default=0
-set timeout=5
-source /boot/grub/entries.cfg
 "
         )
     }
@@ -216,7 +286,7 @@ fn is_screen(console: &str) -> bool {
 }
 
 /// What GRUB's own language takes between two quotes, and a serial line shows: ASCII, and none of its quotes.
-fn plain(title: &str) -> String {
+pub(super) fn plain(title: &str) -> String {
     let letter = |letter: char| match letter {
         'ä' => "ae".to_owned(),
         'ö' => "oe".to_owned(),

@@ -14,6 +14,7 @@ pub mod lists;
 pub mod loaders;
 pub mod lock;
 pub mod modules;
+pub mod netboot;
 pub mod obtain;
 pub mod packages;
 pub mod programs;

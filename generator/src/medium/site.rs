@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anode_bundle::Moment;
-use anode_bundle::client::{Client, Event, PAIR_LIMIT, Setup, Store as _, Transport};
-use anode_bundle::document::{Document as _, ROOT_LIMIT, Root, Timestamp};
+use anode_bundle::client::{Client, Event, PAIR_LIMIT, Setup, Snapshot, Store as _, Transport};
+use anode_bundle::document::{Document as _, ROOT_LIMIT, Release, Root};
 use anode_bundle::name::{KeyId, tree};
 use anode_bundle::signature;
 use anode_bundle::trust::Clock;
@@ -31,6 +31,8 @@ pub struct Site {
     pub urls: Vec<String>,
     /// `de`, `en`
     pub language: String,
+    /// The release that is current.
+    pub release: Release,
     /// When the floor's timestamp was made: the medium's date. Never the clock of the machine that makes it.
     pub issued: Moment,
     /// Its version: no tree on the medium may be older.
@@ -65,7 +67,7 @@ impl Site {
             "the site has no address, so that a medium would not know whom to ask: set `urls` in `[site]` of `anode.toml`"
         );
         let first = trusted.shipped_root(repository)?;
-        let (shipped, timestamp, mut warnings) = current(&first, &urls, transport, now).context("asking the site")?;
+        let (shipped, snapshot, mut warnings) = current(&first, &urls, transport, now).context("asking the site")?;
         warnings.extend(trusted.warnings(now).into_iter().map(|(path, warning)| format!("`{path}`: {warning}")));
         let root = Root::parse(&shipped.root)?;
         warnings.extend(Expiry::of(&root, now).warning().filter(|_| trusted.root().version < root.version));
@@ -75,8 +77,9 @@ impl Site {
             title: trusted.config.title.clone(),
             urls,
             language: trusted.config.language.code().to_owned(),
-            issued: timestamp.issued,
-            timestamp: timestamp.version,
+            issued: snapshot.timestamp.issued,
+            timestamp: snapshot.timestamp.version,
+            release: snapshot.release,
             warnings,
         })
     }
@@ -119,7 +122,7 @@ fn current(
     urls: &[String],
     transport: &mut dyn Transport,
     now: Moment,
-) -> Result<(Shipped, Timestamp, Vec<String>)> {
+) -> Result<(Shipped, Snapshot, Vec<String>)> {
     let folder = tempfile::tempdir().context("making a temporary folder")?;
     let mut state = Folder::new(folder.path());
     let mut warnings = Vec::new();
@@ -151,7 +154,7 @@ fn current(
     };
     let shipped = Shipped { root: body, signatures, floor: Some(floor) };
     begins(&shipped, clock)?;
-    Ok((shipped, snapshot.timestamp, warnings))
+    Ok((shipped, snapshot, warnings))
 }
 
 /// The medium begins with this: its own code has to take it, before anybody is asked.

@@ -136,7 +136,8 @@ pub(in crate::cmd) struct Made {
     lock: MediumLock,
     packages: std::collections::BTreeMap<String, PathBuf>,
     programs: Programs,
-    personal: Personal,
+    /// What a person adds.
+    pub personal: Personal,
     /// As the kernel takes them: `ttyS0,115200`.
     pub consoles: Vec<String>,
     /// Without their rates.
@@ -224,7 +225,8 @@ impl Making {
         Ok(files.iter().map(|(sha256, path)| object(path, sha256)).collect())
     }
 
-    fn now(&self) -> Moment {
+    /// The moment at which lifetimes are judged.
+    pub fn now(&self) -> Moment {
         self.now.unwrap_or_else(clock::now)
     }
 
@@ -233,7 +235,7 @@ impl Making {
     }
 
     /// The medium's own, with what the medium will have.
-    fn transport(&self, personal: &Personal) -> Result<Https> {
+    pub fn transport(&self, personal: &Personal) -> Result<Https> {
         let authorities: Vec<Vec<u8>> = personal.authorities.iter().cloned().collect();
         let client = personal.client.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice()));
         Ok(Https::new(Settings {

@@ -2,6 +2,7 @@
 
 mod iso;
 mod lock;
+mod netboot;
 
 use std::process::ExitCode;
 
@@ -14,11 +15,14 @@ pub(super) enum Command {
     Lock(lock::Options),
     /// Write an image that boots as a disc and as a stick
     Iso(Box<iso::Options>),
+    /// Write a folder from which machines boot over the network
+    Netboot(Box<netboot::Options>),
 }
 
 pub(super) fn run(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Lock(options) => lock::run(options),
         Command::Iso(options) => iso::run(options),
+        Command::Netboot(options) => netboot::run(options),
     }
 }
