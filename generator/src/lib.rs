@@ -29,6 +29,7 @@ pub mod roots;
 pub mod secrets;
 pub mod show;
 pub mod status;
+pub mod stick;
 pub mod strict;
 pub mod tree;
 pub mod trusted;

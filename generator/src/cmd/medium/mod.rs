@@ -3,6 +3,7 @@
 mod iso;
 mod lock;
 mod netboot;
+mod usb;
 
 use std::process::ExitCode;
 
@@ -17,6 +18,8 @@ pub(super) enum Command {
     Iso(Box<iso::Options>),
     /// Write a folder from which machines boot over the network
     Netboot(Box<netboot::Options>),
+    /// Write an image to a stick; everything on it is lost
+    Usb(usb::Options),
 }
 
 pub(super) fn run(command: &Command) -> Result<ExitCode> {
@@ -24,5 +27,6 @@ pub(super) fn run(command: &Command) -> Result<ExitCode> {
         Command::Lock(options) => lock::run(options),
         Command::Iso(options) => iso::run(options),
         Command::Netboot(options) => netboot::run(options),
+        Command::Usb(options) => usb::run(options),
     }
 }

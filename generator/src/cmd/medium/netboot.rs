@@ -61,13 +61,8 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let listed = profiles(&mut transport, &made.site.urls, public, making.now())?;
     let recipe = made.recipe();
     let system = compose(&recipe).context("composing the initramfs")?;
-    let netboot = Netboot {
-        recipe: &recipe,
-        system: &system,
-        consoles: &made.consoles,
-        profiles: &listed,
-        service: &service,
-    };
+    let netboot =
+        Netboot { recipe: &recipe, system: &system, consoles: &made.consoles, profiles: &listed, service: &service };
     let length = write(&folder, &netboot)?;
     let shown = folder.path().to_str().ok_or_else(|| anyhow!("`{}` is not text", folder.path().display()))?;
     print(shown)?;

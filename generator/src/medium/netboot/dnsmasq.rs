@@ -221,41 +221,47 @@ mod tests {
     #[test]
     fn a_proxy_gives_no_addresses_and_every_kind_of_machine_its_own_file() {
         let lines = lines(Architecture::Amd64, &service(Some("http://192.0.2.5"), Addresses::OfTheNetwork));
-        assert_eq!(lines, [
-            "port=0",
-            "log-dhcp",
-            "enable-tftp",
-            "tftp-root=/srv/anode",
-            "dhcp-match=set:ipxe,175",
-            "dhcp-range=192.0.2.5,proxy",
-            "pxe-service=tag:ipxe,x86PC,\"iPXE\",boot.ipxe",
-            "pxe-service=tag:ipxe,7,\"iPXE\",boot.ipxe",
-            "pxe-service=tag:ipxe,9,\"iPXE\",boot.ipxe",
-            "pxe-service=tag:!ipxe,x86PC,\"BIOS\",pxegrub.0",
-            "dhcp-pxe-vendor=PXEClient,HTTPClient",
-            "dhcp-match=set:http,option:client-arch,16",
-            "dhcp-boot=tag:http,http://192.0.2.5/anode.iso,,192.0.2.5",
-        ]);
+        assert_eq!(
+            lines,
+            [
+                "port=0",
+                "log-dhcp",
+                "enable-tftp",
+                "tftp-root=/srv/anode",
+                "dhcp-match=set:ipxe,175",
+                "dhcp-range=192.0.2.5,proxy",
+                "pxe-service=tag:ipxe,x86PC,\"iPXE\",boot.ipxe",
+                "pxe-service=tag:ipxe,7,\"iPXE\",boot.ipxe",
+                "pxe-service=tag:ipxe,9,\"iPXE\",boot.ipxe",
+                "pxe-service=tag:!ipxe,x86PC,\"BIOS\",pxegrub.0",
+                "dhcp-pxe-vendor=PXEClient,HTTPClient",
+                "dhcp-match=set:http,option:client-arch,16",
+                "dhcp-boot=tag:http,http://192.0.2.5/anode.iso,,192.0.2.5",
+            ]
+        );
     }
 
     #[test]
     fn addresses_of_our_own_go_to_nobody_but_machines_that_boot() {
         let addresses = Addresses::parse("192.0.2.240,192.0.2.250").unwrap();
         let lines = lines(Architecture::Amd64, &service(None, addresses));
-        assert_eq!(lines[5..], [
-            "dhcp-range=192.0.2.240,192.0.2.250,10m",
-            "dhcp-option=option:router",
-            "dhcp-option=option:dns-server",
-            "dhcp-match=set:bios,option:client-arch,0",
-            "dhcp-match=set:uefi,option:client-arch,7",
-            "dhcp-match=set:uefi,option:client-arch,9",
-            "tag-if=set:boot,tag:bios",
-            "tag-if=set:boot,tag:uefi",
-            "dhcp-ignore=tag:!boot",
-            "dhcp-boot=tag:ipxe,boot.ipxe",
-            "dhcp-boot=tag:bios,tag:!ipxe,pxegrub.0",
-            "dhcp-boot=tag:uefi,tag:!ipxe,shimx64.efi",
-        ]);
+        assert_eq!(
+            lines[5..],
+            [
+                "dhcp-range=192.0.2.240,192.0.2.250,10m",
+                "dhcp-option=option:router",
+                "dhcp-option=option:dns-server",
+                "dhcp-match=set:bios,option:client-arch,0",
+                "dhcp-match=set:uefi,option:client-arch,7",
+                "dhcp-match=set:uefi,option:client-arch,9",
+                "tag-if=set:boot,tag:bios",
+                "tag-if=set:boot,tag:uefi",
+                "dhcp-ignore=tag:!boot",
+                "dhcp-boot=tag:ipxe,boot.ipxe",
+                "dhcp-boot=tag:bios,tag:!ipxe,pxegrub.0",
+                "dhcp-boot=tag:uefi,tag:!ipxe,shimx64.efi",
+            ]
+        );
     }
 
     #[test]

@@ -40,11 +40,8 @@ struct Entry {
 impl Menus<'_> {
     fn entries(&self) -> Vec<Entry> {
         let install = if self.medium.language == "de" { "Installieren" } else { "Install" };
-        let every = Entry {
-            name: "install".to_owned(),
-            title: format!("{install}: {}", self.title()),
-            more: String::new(),
-        };
+        let every =
+            Entry { name: "install".to_owned(), title: format!("{install}: {}", self.title()), more: String::new() };
         let one = |profile: &Chosen| Entry {
             name: format!("profile-{}", profile.id),
             title: format!("{install}: {}", plain(&profile.title)),

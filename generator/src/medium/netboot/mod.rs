@@ -7,7 +7,6 @@
 pub mod dnsmasq;
 pub mod menu;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -134,8 +133,7 @@ pub fn write(folder: &Folder, netboot: &Netboot<'_>) -> Result<u64> {
         Architecture::Arm64 => ("shim-signed", "grub-efi-arm64-signed"),
     };
     let efi = NetworkEfi::read(recipe.architecture, &mut recipe.open(shim)?, &mut recipe.open(grub)?)?;
-    let medium =
-        Menu { language: &site.language, title: &site.title, consoles, marker: "", splash: Splash::Absent };
+    let medium = Menu { language: &site.language, title: &site.title, consoles, marker: "", splash: Splash::Absent };
     let menus = Menus { medium: &medium, profiles };
     folder.put("vmlinuz", &system.kernel)?;
     folder.put("initrd.img", &system.initrd)?;
