@@ -118,7 +118,7 @@ mod tests {
         let image = 72_064 * SECTOR;
         let added = append(&mut sector, image, 8 << 30).unwrap().unwrap();
         assert_eq!(added.first, 73_728);
-        assert!(added.first % ALIGNMENT == 0 && added.offset() >= image);
+        assert!(added.first.is_multiple_of(ALIGNMENT) && added.offset() >= image);
         assert_eq!(added.offset() + added.bytes(), 8 << 30);
         let after = read(&sector).unwrap();
         assert_eq!(after[..2], before[..2]);

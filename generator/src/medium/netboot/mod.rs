@@ -155,7 +155,7 @@ pub fn write(folder: &Folder, netboot: &Netboot<'_>) -> Result<u64> {
     folder.open()?;
     sync_folder(&folder.draft)?;
     let files = walkdir::WalkDir::new(&folder.draft).into_iter();
-    let lengths = files.map(|entry| Ok(entry?.metadata()?)).collect::<Result<Vec<_>, walkdir::Error>>()?;
+    let lengths = files.map(|entry| entry?.metadata()).collect::<Result<Vec<_>, _>>()?;
     // Nothing that came to lie there meanwhile is replaced: a folder is renamed over an empty one at most.
     fs::rename(&folder.draft, &folder.path).with_context(|| format!("writing `{}`", folder.path.display()))?;
     Ok(lengths.iter().filter(|status| status.is_file()).map(fs::Metadata::len).sum())
