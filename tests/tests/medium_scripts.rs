@@ -397,20 +397,16 @@ fn a_wireless_networks_name_and_passphrase_stay_words_of_their_own() {
 fn the_last_script_leaves_nothing_mounted_and_does_what_it_is_told() {
     for (word, last) in [("start", "anode-console start-kernel"), ("off", "poweroff -f"), ("again", "reboot -f")] {
         let machine = Machine::new();
+        machine.write("sys/kernel/kexec_loaded", "1\n");
         let _ = machine.run("end", &[word]).run().ok();
         let calls = machine.calls();
         assert!(calls.contains("umount /run/anode/data /run/anode/medium\n") && calls.contains("sync"), "{calls}");
         assert!(calls.ends_with(&format!("{last}\n")), "{calls}");
     }
     assert_eq!(Machine::new().run("end", &["elsewhere"]).run().exit, Some(2));
-}
-
-#[test]
-fn init_begins_everything_before_it_shows_the_console_and_never_ends() {
-    let text = fs::read_to_string(source().join("site/medium/init")).expect("init");
-    let place = |words: &str| text.find(words).unwrap_or_else(|| panic!("`{words}` is not in init"));
-    assert!(place("/lib/anode/drivers") < place("/lib/anode/network up"));
-    assert!(place("/lib/anode/network up") < place("while :; do"));
-    assert!(text.trim_end().ends_with("done"));
-    assert!(Path::new(&source().join("site/medium/init")).exists());
+    // Nothing is given up for a kernel that is not there.
+    let machine = Machine::new();
+    machine.write("sys/kernel/kexec_loaded", "0\n");
+    assert_eq!(machine.run("end", &["start"]).run().exit, Some(1));
+    assert_eq!(machine.calls(), "");
 }
