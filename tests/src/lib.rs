@@ -88,6 +88,12 @@ pub fn differing(one: &BTreeMap<String, Vec<u8>>, other: &BTreeMap<String, Vec<u
     names.into_iter().filter(|name| one.get(*name) != other.get(*name)).cloned().collect()
 }
 
+/// A program file. Another process writes it: a file that this one has open for writing could be inherited by whatever another thread starts at that
+/// moment, and then can not be run.
+pub fn program_file(path: &Path, text: &str) {
+    let _ = Program::new("install").args(["-m", "755", "/dev/stdin"]).arg(path).input(text).run().ok();
+}
+
 /// The time in so many days, as the command lines take it.
 #[must_use]
 pub fn in_days(days: u32) -> String {

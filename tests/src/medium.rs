@@ -1,7 +1,7 @@
 //! A boot medium without a machine: a folder that stands for `/`, with the real `anode-console` and scripts that play the fetcher, network and stick.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::program::binary;
@@ -57,15 +57,8 @@ impl Medium {
     }
 
     /// A program below it.
-    ///
-    /// # Panics
-    /// If it can not be written.
     pub fn script(&self, below: &str, text: &str) {
-        // Renamed into its place: a program that is open for writing can not be run.
-        let draft = self.path("draft");
-        fs::write(&draft, format!("#!/bin/sh\n{text}\n")).expect("a script");
-        fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)).expect("its mode");
-        fs::rename(draft, self.path(below)).expect("its place");
+        crate::program_file(&self.path(below), &format!("#!/bin/sh\n{text}\n"));
     }
 
     /// Plays the fetcher; its arguments are kept.

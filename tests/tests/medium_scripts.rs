@@ -9,7 +9,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anode_tests::{Output, Program, source};
+use anode_tests::{Output, Program, program_file, source};
 
 const PLAYED: [&str; 10] =
     ["mount", "umount", "ip", "udhcpc", "modprobe", "poweroff", "reboot", "anode-console", "sync", "usleep"];
@@ -76,17 +76,13 @@ impl Machine {
 
     /// `text` runs behind the line that is written down.
     fn play(&self, name: &str, text: &str) {
-        let path = self.path("bin").join(name);
-        let _ = fs::remove_file(&path);
-        fs::write(&path, format!("#!/bin/sh\necho \"{name} $*\" >>\"$ANODE_ROOT/calls\"\n{text}\n")).expect("a script");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
+        let text = format!("#!/bin/sh\necho \"{name} $*\" >>\"$ANODE_ROOT/calls\"\n{text}\n");
+        program_file(&self.path("bin").join(name), &text);
     }
 
     /// Nothing is written down.
     fn quiet(&self, name: &str) {
-        let path = self.path("bin").join(name);
-        fs::write(&path, "#!/bin/sh\n").expect("a script");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
+        program_file(&self.path("bin").join(name), "#!/bin/sh\n");
     }
 
     fn run(&self, script: &str, arguments: &[&str]) -> Program {
