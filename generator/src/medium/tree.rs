@@ -61,6 +61,12 @@ impl TreeCopy {
         bail!("no address of the site has a sound tree: {}; look at it with `anode verify`", wrong.join("; "))
     }
 
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The folder, and where it belongs on the medium.
     #[must_use]
     pub fn graft(&self) -> (PathBuf, String) {

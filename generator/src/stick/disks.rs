@@ -167,6 +167,15 @@ impl Machine {
         }
     }
 
+    /// The name of a disk's partition, by its number.
+    #[must_use]
+    pub fn partition(&self, disk: &Disk, number: u32) -> Option<String> {
+        let folder = self.root.join("sys/block").join(&disk.name);
+        let names = fs::read_dir(&folder).ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let number_of = |name: &String| fs::read_to_string(folder.join(name).join("partition")).ok();
+        names.into_iter().find(|name| number_of(name).is_some_and(|text| text.trim().parse() == Ok(number)))
+    }
+
     fn below_root(&self, path: &Path) -> PathBuf {
         path.strip_prefix("/").map_or_else(|_| path.to_owned(), |path| self.root.join(path))
     }

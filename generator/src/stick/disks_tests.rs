@@ -36,7 +36,7 @@ impl Fake {
             let (major, minor) = number.split_once(':').unwrap();
             let minor: usize = minor.parse().unwrap();
             self.write(&format!("{folder}/{part}/dev"), &format!("{major}:{}\n", minor + index + 1));
-            self.write(&format!("{folder}/{part}/partition"), "1\n");
+            self.write(&format!("{folder}/{part}/partition"), &format!("{}\n", index + 1));
             self.write(&format!("dev/{part}"), "");
             symlink(format!("../../devices/{name}/{part}"), root.join("sys/class/block").join(part)).unwrap();
         }
@@ -121,6 +121,15 @@ fn a_free_stick_is_taken_by_any_of_its_names_and_says_what_it_is() {
         assert_eq!((disk.bytes, disk.kind), (32_768_000_000, Kind::Removable));
     }
     assert_eq!(fake.find("/dev/sdc").unwrap().kind, Kind::Fixed);
+}
+
+#[test]
+fn a_partition_is_found_by_its_number() {
+    let fake = laptop();
+    let machine = Machine::below(fake.0.path());
+    let disk = fake.find("/dev/nvme0n1").unwrap();
+    assert_eq!(machine.partition(&disk, 3).as_deref(), Some("nvme0n1p3"));
+    assert_eq!(machine.partition(&disk, 4), None);
 }
 
 #[test]

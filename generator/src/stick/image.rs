@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fs::{Advice, OFlags, fadvise};
 use sha2::Digest as _;
 
+use super::cache::MARK;
 use super::partition::{self, LABEL, Partition, SECTOR};
 use crate::lock::Progress;
 use crate::medium::host::Tool;
@@ -136,7 +137,10 @@ fn format(disk: &Path, partition: &Partition) -> Result<()> {
     let place = format!("{}@@{}", disk.display(), partition.offset());
     let (first, sectors) = (partition.first.to_string(), partition.sectors.to_string());
     let words = ["-i", &place, "-T", &sectors, "-H", &first, "-v", LABEL, "-N", SERIAL, "::"];
-    Tool::Mformat.run(&words.map(str::to_owned), None).context("making a file system behind the image")
+    let making = "making a file system behind the image";
+    Tool::Mformat.run(&words.map(str::to_owned), None).context(making)?;
+    // By this `anode medium refresh` knows it again.
+    Tool::Mmd.run(&["-i", &place, &format!("::/{MARK}")].map(str::to_owned), None).context(making)
 }
 
 /// From the stick and not from memory: what the kernel keeps of it is dropped before.

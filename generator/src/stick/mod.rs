@@ -3,6 +3,7 @@
 //! A disk is erased here, so it is refused whenever something of it is in use, and whoever wants it says its name. That nobody else has the disk is asked of
 //! the kernel as well, which knows more than any list of ours: it is opened exclusively.
 
+pub mod cache;
 pub mod disks;
 pub mod image;
 pub mod partition;

@@ -263,7 +263,7 @@ impl Made {
     }
 }
 
-fn read(file: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
+pub(super) fn read(file: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
     let reading = || format!("reading `{}`", file.display());
     let length = fs::metadata(file).with_context(reading)?.len();
     ensure!(length <= limit, "`{}` is larger than {limit} bytes", file.display());

@@ -3,6 +3,7 @@
 mod iso;
 mod lock;
 mod netboot;
+mod refresh;
 mod usb;
 
 use std::process::ExitCode;
@@ -20,6 +21,8 @@ pub(super) enum Command {
     Netboot(Box<netboot::Options>),
     /// Write an image to a stick; everything on it is lost
     Usb(usb::Options),
+    /// Bring the copy of the site on a stick up to date
+    Refresh(refresh::Options),
 }
 
 pub(super) fn run(command: &Command) -> Result<ExitCode> {
@@ -28,5 +31,6 @@ pub(super) fn run(command: &Command) -> Result<ExitCode> {
         Command::Iso(options) => iso::run(options),
         Command::Netboot(options) => netboot::run(options),
         Command::Usb(options) => usb::run(options),
+        Command::Refresh(options) => refresh::run(options),
     }
 }

@@ -1,0 +1,301 @@
+//! The copy of a site on a stick, brought up to date in its place: folder `anode/tree` of the partition that `anode medium usb` made.
+//!
+//! Everything that is new is written first, each file beside its place and renamed; `timestamp.signed`, which names the rest, comes last. So a stick that is
+//! pulled out in the middle has the old tree or the new one. What only the old one needed is removed when the new one is there.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anode_bundle::name::SiteId;
+use anode_bundle::name::tree::TIMESTAMP;
+use anyhow::{Context as _, Result, bail, ensure};
+use rustix::fs::statvfs;
+use walkdir::WalkDir;
+
+use super::disks::{Machine, Use};
+use super::partition::LABEL;
+use crate::lock::Progress;
+use crate::publish::read_timestamp;
+use crate::tree::{hash_file, sync_folder};
+
+/// What `anode medium usb` leaves on the partition, so that no other folder is taken for it.
+pub const MARK: &str = "anode";
+/// The tree on it.
+const TREE: &str = "tree";
+const DRAFT: &str = ".new-";
+/// The longest file of a FAT.
+const LONGEST: u64 = u32::MAX as u64;
+
+/// The partition of a stick, mounted somewhere.
+#[derive(Debug)]
+pub struct Cache {
+    tree: PathBuf,
+}
+
+/// What a refresh did.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refreshed {
+    /// Files that were written.
+    pub written: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files that nothing needs any more.
+    pub removed: usize,
+}
+
+impl Cache {
+    /// By the folder where the partition is mounted, or by the stick.
+    ///
+    /// # Errors
+    /// If it is not mounted, or no partition that `anode medium usb` made.
+    pub fn find(machine: &Machine, stick: &Path) -> Result<Cache> {
+        let folder = if stick.is_dir() { stick.to_owned() } else { mounted(machine, stick)? };
+        ensure!(
+            folder.join(MARK).is_dir(),
+            "`{}` has no folder `{MARK}`: name where the partition {LABEL} of a stick is mounted that `anode medium usb` wrote",
+            folder.display()
+        );
+        Ok(Cache { tree: folder.join(MARK).join(TREE) })
+    }
+
+    /// Where the tree lies.
+    #[must_use]
+    pub fn tree(&self) -> &Path {
+        &self.tree
+    }
+
+    /// Refuses the copy of another site.
+    ///
+    /// # Errors
+    /// If there is one.
+    pub fn check_site(&self, site: &SiteId) -> Result<()> {
+        // What can not be read is no copy of anything, and is replaced.
+        let Ok(Some(there)) = read_timestamp(&self.tree) else { return Ok(()) };
+        ensure!(
+            there.site == *site,
+            "`{}` is a copy of the site {}, and this repository is the site {site}: nothing was written; use another stick, or remove the folder",
+            self.tree.display(),
+            there.site
+        );
+        Ok(())
+    }
+
+    /// Makes the tree hold exactly these files: where they lie here, by their paths in the tree.
+    ///
+    /// # Errors
+    /// If there is no room; then nothing was written. If the stick can not be written; then the old tree is there, or the new one.
+    pub fn refresh(&self, files: &BTreeMap<String, PathBuf>, progress: &dyn Progress) -> Result<Refreshed> {
+        ensure!(files.contains_key(TIMESTAMP), "there is no `{TIMESTAMP}` among the files");
+        let mut missing: Vec<(&String, &PathBuf, u64)> = Vec::new();
+        for (path, from) in files {
+            let length = fs::metadata(from).with_context(|| format!("reading `{}`", from.display()))?.len();
+            ensure!(length <= LONGEST, "`{path}` has {length} bytes, and the file system of a stick ends at {LONGEST}");
+            if !is_same(from, &self.tree.join(path), length)? {
+                missing.push((path, from, length));
+            }
+        }
+        self.drop_drafts()?;
+        self.check_room(&missing)?;
+        // The timestamp names everything else.
+        missing.sort_by_key(|(path, ..)| (path.as_str() == TIMESTAMP, path.as_str()));
+        let bytes = missing.iter().map(|(_, _, length)| length).sum();
+        progress.begin("refreshing", Some(bytes), 0);
+        for (path, from, length) in &missing {
+            if path.as_str() == TIMESTAMP {
+                sync_folder(&self.tree)?;
+            }
+            self.put(path, from)?;
+            progress.bytes(*length);
+        }
+        progress.end();
+        let removed = self.drop_surplus(files)?;
+        if self.tree.is_dir() {
+            sync_folder(&self.tree)?;
+        }
+        Ok(Refreshed { written: missing.len(), bytes, removed })
+    }
+
+    fn put(&self, path: &str, from: &Path) -> Result<()> {
+        let to = self.tree.join(path);
+        let writing = || format!("writing `{}`", to.display());
+        let parent = to.parent().with_context(writing)?;
+        let name = to.file_name().with_context(writing)?.to_string_lossy().into_owned();
+        fs::create_dir_all(parent).with_context(writing)?;
+        let draft = parent.join(format!("{DRAFT}{name}"));
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&draft)?;
+            io::copy(&mut File::open(from)?, &mut file)?;
+            file.sync_all()
+        };
+        write().with_context(writing)?;
+        // What a worn stick gives back is what counts.
+        let (wanted, found) = (hash_file(from).with_context(writing)?, hash_file(&draft).with_context(writing)?);
+        ensure!(wanted == found, "{}: it holds other bytes than were written; use another stick", writing());
+        fs::rename(&draft, &to).with_context(writing)
+    }
+
+    /// Everything that is new has to fit beside everything that is there.
+    fn check_room(&self, missing: &[(&String, &PathBuf, u64)]) -> Result<()> {
+        let place = self.tree.ancestors().find(|folder| folder.is_dir()).unwrap_or(&self.tree);
+        let status = statvfs(place).with_context(|| format!("asking `{}` for its free space", place.display()))?;
+        let cluster = status.f_frsize.max(1);
+        // A file takes whole clusters, and so does a folder, of which nearly every object needs a new one.
+        let needed: u64 = missing.iter().map(|(_, _, length)| length.next_multiple_of(cluster) + cluster).sum();
+        let free = status.f_bavail * status.f_frsize;
+        ensure!(
+            needed <= free,
+            "`{}` has {free} bytes free, and {needed} are needed: nothing was written; use a larger stick",
+            place.display()
+        );
+        Ok(())
+    }
+
+    /// What a refresh that was cut off left behind.
+    fn drop_drafts(&self) -> Result<()> {
+        self.remove(|path| path.rsplit('/').next().unwrap_or(path).starts_with(DRAFT)).map(|_| ())
+    }
+
+    fn drop_surplus(&self, files: &BTreeMap<String, PathBuf>) -> Result<usize> {
+        self.remove(|path| !files.contains_key(path))
+    }
+
+    fn remove(&self, is_surplus: impl Fn(&str) -> bool) -> Result<usize> {
+        let mut removed = 0;
+        if !self.tree.is_dir() {
+            return Ok(removed);
+        }
+        for entry in WalkDir::new(&self.tree).min_depth(1) {
+            let entry = entry.with_context(|| format!("reading `{}`", self.tree.display()))?;
+            let path = entry.path().strip_prefix(&self.tree)?.to_string_lossy().into_owned();
+            if !entry.file_type().is_dir() && is_surplus(&path) {
+                let removing = || format!("removing `{}`", entry.path().display());
+                fs::remove_file(entry.path()).with_context(removing)?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+}
+
+/// Is it there already? Read, and not believed: sticks forget.
+fn is_same(from: &Path, there: &Path, length: u64) -> Result<bool> {
+    if fs::symlink_metadata(there).is_ok_and(|status| status.is_file() && status.len() == length) {
+        let wanted = hash_file(from).with_context(|| format!("reading `{}`", from.display()))?;
+        return Ok(hash_file(there).is_ok_and(|found| found == wanted));
+    }
+    Ok(false)
+}
+
+/// Where the partition of a stick is mounted.
+fn mounted(machine: &Machine, stick: &Path) -> Result<PathBuf> {
+    let disk = machine.find(stick)?;
+    let part = machine.partition(&disk, 3).with_context(|| {
+        format!("`{}` has no third partition: write it with `anode medium usb`", disk.path().display())
+    })?;
+    let place = disk.uses.iter().find_map(|used| match used {
+        Use::Mounted { from, at } if *from == part => Some(PathBuf::from(at)),
+        _ => None,
+    });
+    match place {
+        Some(place) => Ok(place),
+        None => {
+            bail!("`/dev/{part}` is not mounted: mount it, such as with `mount /dev/{part} /mnt`, and name the folder")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Quiet;
+
+    impl Progress for Quiet {
+        fn begin(&self, _: &str, _: Option<u64>, _: u64) {}
+        fn bytes(&self, _: u64) {}
+        fn end(&self) {}
+    }
+
+    struct Stick(tempfile::TempDir);
+
+    impl Stick {
+        fn new() -> Stick {
+            let stick = Stick(tempfile::tempdir().unwrap());
+            fs::create_dir_all(stick.0.path().join("stick/anode")).unwrap();
+            stick
+        }
+
+        fn cache(&self) -> Cache {
+            Cache::find(&Machine::this(), &self.0.path().join("stick")).unwrap()
+        }
+
+        /// Files of a new tree.
+        fn files(&self, files: &[(&str, &str)]) -> BTreeMap<String, PathBuf> {
+            let folder = tempfile::tempdir_in(self.0.path()).unwrap().keep();
+            let file = |(index, (path, text)): (usize, &(&str, &str))| {
+                let from = folder.join(index.to_string());
+                fs::write(&from, text).unwrap();
+                ((*path).to_owned(), from)
+            };
+            files.iter().enumerate().map(file).collect()
+        }
+
+        fn tree(&self) -> Vec<String> {
+            let tree = self.cache().tree().to_owned();
+            let files = WalkDir::new(&tree).sort_by_file_name().into_iter().map(Result::unwrap);
+            let files = files.filter(|entry| entry.file_type().is_file());
+            files.map(|entry| entry.path().strip_prefix(&tree).unwrap().display().to_string()).collect()
+        }
+    }
+
+    const OLD: [(&str, &str); 3] = [("objects/aa/1", "one"), ("objects/bb/2", "two"), (TIMESTAMP, "old")];
+    const NEW: [(&str, &str); 3] = [("objects/bb/2", "two"), ("objects/cc/3", "three"), (TIMESTAMP, "new")];
+
+    #[test]
+    fn only_what_differs_is_written_and_what_nobody_needs_is_removed() {
+        let stick = Stick::new();
+        let refresh = |files: &[(&str, &str)]| stick.cache().refresh(&stick.files(files), &Quiet).unwrap();
+        assert_eq!(refresh(&OLD), Refreshed { written: 3, bytes: 9, removed: 0 });
+        assert_eq!(refresh(&NEW), Refreshed { written: 2, bytes: 8, removed: 1 });
+        assert_eq!(stick.tree(), ["objects/bb/2", "objects/cc/3", TIMESTAMP]);
+        assert_eq!(refresh(&NEW), Refreshed { written: 0, bytes: 0, removed: 0 });
+        // A stick that forgot a byte is repaired.
+        fs::write(stick.cache().tree().join("objects/cc/3"), "threw").unwrap();
+        assert_eq!(refresh(&NEW), Refreshed { written: 1, bytes: 5, removed: 0 });
+    }
+
+    #[test]
+    fn a_refresh_that_can_not_write_leaves_the_old_tree_whole() {
+        let stick = Stick::new();
+        stick.cache().refresh(&stick.files(&OLD), &Quiet).unwrap();
+        let tree = stick.cache().tree().to_owned();
+        // Something is in the way of the last new object.
+        fs::create_dir_all(tree.join("objects/cc/.new-3")).unwrap();
+        assert!(stick.cache().refresh(&stick.files(&NEW), &Quiet).is_err());
+        for (path, text) in OLD {
+            assert_eq!(fs::read_to_string(tree.join(path)).unwrap(), text, "{path}");
+        }
+        fs::remove_dir(tree.join("objects/cc/.new-3")).unwrap();
+        fs::write(tree.join("objects/cc/.new-3"), "cut off").unwrap();
+        stick.cache().refresh(&stick.files(&NEW), &Quiet).unwrap();
+        assert_eq!(stick.tree(), ["objects/bb/2", "objects/cc/3", TIMESTAMP]);
+    }
+
+    #[test]
+    fn a_folder_that_is_no_stick_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let refusal = Cache::find(&Machine::this(), folder.path()).unwrap_err().to_string();
+        assert!(refusal.contains("has no folder `anode`"), "{refusal}");
+        let stick = Stick::new();
+        assert!(stick.cache().refresh(&stick.files(&OLD[..2]), &Quiet).is_err());
+        assert!(stick.tree_is_absent());
+    }
+
+    impl Stick {
+        fn tree_is_absent(&self) -> bool {
+            !self.cache().tree().exists()
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The copy of the site on a stick: brought up to date in its place, and used where no mirror answers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anode_tests::{Program, Site, SmallDisk, files};
+
+/// A published site with a code, so that a changed profile is another release.
+fn published() -> Site {
+    let site = Site::new();
+    let _ = site.code(&[Site::SERVER], &[]);
+    site.release();
+    site
+}
+
+/// The partition that `anode medium usb` makes, as it is when it is mounted.
+fn partition(site: &Site) -> PathBuf {
+    let folder = site.scratch("stick");
+    fs::create_dir_all(folder.join("anode")).expect("a folder");
+    folder
+}
+
+fn refresh(site: &Site, stick: &Path) -> Program {
+    site.anode(&["medium", "refresh"]).arg(stick).arg("--ca").arg(site.authority.certificate())
+}
+
+/// What `anode verify` says of the copy.
+#[track_caller]
+fn version(site: &Site, stick: &Path) -> u64 {
+    site.verify(stick.join("anode/tree")).ok().json()["release"]["version"].as_u64().expect("a version")
+}
+
+#[test]
+fn a_stick_that_was_refreshed_installs_a_machine_that_no_mirror_answers() {
+    let site = Site::new();
+    let code = site.code(&[Site::SERVER], &[]);
+    site.release();
+    let stick = partition(&site);
+    let first = refresh(&site, &stick).run().ok();
+    assert_eq!(version(&site, &stick), site.release_version());
+    let again = refresh(&site, &stick).run().ok();
+    assert!(again.stderr.contains(" 0 files written"), "{again}");
+
+    site.change_title("A newer server");
+    site.release();
+    let newer = refresh(&site, &stick).run().ok();
+    assert_eq!(version(&site, &stick), site.release_version());
+    let written = |said: &str| -> u32 {
+        let words: Vec<&str> = said.split_whitespace().collect();
+        let at = words.iter().position(|word| *word == "refreshed").expect("a report");
+        words[at + 1].parse().expect("a number")
+    };
+    assert!(written(&newer.stderr) < written(&first.stderr), "{newer}");
+    // Nothing of the older release is left.
+    assert_eq!(fs::read_dir(stick.join("anode/tree/release")).expect("releases").count(), 2);
+    let offline = site.fetch_from(&[], &code.text).option("--cache", stick.join("anode/tree"));
+    let offline = offline.answers(Site::SERVER_ANSWERS).run();
+    assert_eq!(offline.selection()["source"], "cache");
+    assert_eq!(offline.selection()["title"], "A newer server");
+}
+
+#[test]
+fn a_refresh_that_is_killed_leaves_the_old_copy_or_the_new_one() {
+    let site = Site::new();
+    let code = site.code(&[Site::SERVER], &[]);
+    site.release();
+    let stick = partition(&site);
+    // A machine reads `timestamp.signed` alone; its two parts for people may belong to the other copy.
+    let title = || {
+        let offline = site.fetch_from(&[], &code.text).option("--cache", stick.join("anode/tree"));
+        offline.answers(Site::SERVER_ANSWERS).run().selection()["title"].as_str().expect("a title").to_owned()
+    };
+    let begun = Instant::now();
+    let _ = refresh(&site, &stick).run().ok();
+    let duration = begun.elapsed();
+    let (mut killed, mut old) = (0, title());
+    for round in 0..10_u32 {
+        let new = format!("Round {round}");
+        site.change_title(&new);
+        site.release();
+        let moment = duration.mul_f64((f64::from(round) * 0.618_034).fract() * 1.1);
+        killed += u32::from(refresh(&site, &stick).killed_after(moment));
+        let found = title();
+        assert!(found == old || found == new, "{found}");
+        old = found;
+    }
+    assert!(killed >= 3, "only {killed} were killed");
+    let _ = refresh(&site, &stick).run().ok();
+    assert_eq!((version(&site, &stick), title()), (site.release_version(), "Round 9".to_owned()));
+    let left = files(&stick);
+    assert!(left.keys().all(|path| !path.contains(".new-")), "{:?}", left.keys());
+}
+
+#[test]
+fn the_copy_of_another_site_and_a_folder_that_is_no_stick_are_left_alone() {
+    let (site, other) = (published(), published());
+    let stick = partition(&site);
+    let _ = refresh(&site, &stick).run().ok();
+    let before = files(&stick);
+    let _ = refresh(&other, &stick).run().fails(&["is a copy of the site", &site.id(), "nothing was written"]);
+    assert_eq!(files(&stick), before);
+    let home = site.scratch("home");
+    fs::create_dir(&home).expect("a folder");
+    let _ = refresh(&site, &home).run().fails(&["has no folder `anode`", "ANODE-DATA"]);
+    assert!(files(&home).is_empty());
+}
+
+#[test]
+fn a_copy_that_is_newer_than_the_mirrors_is_kept() {
+    let site = published();
+    let stick = partition(&site);
+    let behind = site.scratch("behind");
+    anode_tests::copy_folder(&site.current(), &behind);
+    site.change_title("A newer server");
+    site.release();
+    let _ = refresh(&site, &stick).run().ok();
+    let (newer, before) = (site.release_version(), files(&stick));
+    let mirror = anode_tests::Nginx::tree(&behind, &site.authority);
+    site.edit("anode.toml", &site.web.url, &mirror.url);
+    let kept = refresh(&site, &stick).run().ok();
+    assert!(kept.stderr.contains("kept "), "{kept}");
+    assert_eq!((version(&site, &stick), files(&stick)), (newer, before));
+}
+
+#[test]
+fn a_stick_without_room_is_found_before_anything_is_written() {
+    let site = published();
+    let Some(disk) = SmallDisk::new(4) else { return };
+    fs::create_dir(disk.path().join("anode")).expect("a folder");
+    let _ = refresh(&site, disk.path()).run().ok();
+    let old = version(&site, disk.path());
+    disk.fill(8);
+    site.change_title("A newer server");
+    site.release();
+    let _ = refresh(&site, disk.path()).run().fails(&["bytes free", "nothing was written", "larger stick"]);
+    assert_eq!(version(&site, disk.path()), old);
+    disk.empty();
+    let _ = refresh(&site, disk.path()).run().ok();
+    assert_eq!(version(&site, disk.path()), site.release_version());
+}
