@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::gpg::Gpg;
 use crate::mirror::Mirror;
-use crate::program::Program;
+use crate::program::{Program, binary};
 
 /// The mirrors that apt uses here for a suite and for its security updates.
 ///
@@ -21,6 +21,30 @@ pub fn apt_mirrors(suite: &str) -> [String; 2] {
         url.unwrap_or_else(|| panic!("apt has no mirror of {name}:\n{listed}")).trim_end_matches('/').to_owned()
     };
     [find(suite), find(&format!("{suite}-security"))]
+}
+
+/// Where the real packages stay from one run to the next.
+///
+/// # Panics
+/// If the binaries under test lie nowhere.
+#[must_use]
+pub fn downloads() -> PathBuf {
+    let debug = binary("anode").parent().and_then(Path::parent).map(Path::to_owned);
+    debug.expect("the target folder").join("medium/downloads")
+}
+
+/// Two static programs in a new folder, in the place of those of a medium: what they are is not looked at, but that they would start.
+///
+/// # Panics
+/// If there is no static busybox.
+#[must_use]
+pub fn programs_of_a_medium(folder: &Path) -> PathBuf {
+    fs::create_dir_all(folder).expect("a folder");
+    let busybox = Program::new("sh").args(["-c", "command -v busybox"]).run().ok().stdout;
+    for name in ["anode-fetch", "anode-console"] {
+        fs::copy(busybox.trim(), folder.join(name)).expect("the package busybox-static");
+    }
+    folder.to_owned()
 }
 
 /// An archive of packages with any bytes, laid out and signed as the real one.

@@ -5,23 +5,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anode_tests::{Distribution, Fetch, Program, Site, apt_mirrors, in_days};
+use anode_tests::{Distribution, Fetch, Program, Site, apt_mirrors, downloads, in_days, programs_of_a_medium};
 
-/// Two static programs in a folder, in the place of ours: what they are is not looked at here, but that they would start.
 fn programs(site: &Site) -> PathBuf {
-    let folder = site.scratch("programs");
-    fs::create_dir_all(&folder).unwrap();
-    let busybox = Program::new("sh").args(["-c", "command -v busybox"]).run().ok().stdout;
-    for name in ["anode-fetch", "anode-console"] {
-        fs::copy(busybox.trim(), folder.join(name)).unwrap();
-    }
-    folder
-}
-
-/// Downloads stay from one run to the next.
-fn downloads() -> PathBuf {
-    let target = std::env::current_exe().unwrap();
-    target.ancestors().find(|folder| folder.ends_with("debug")).unwrap().parent().unwrap().join("medium/downloads")
+    programs_of_a_medium(&site.scratch("programs"))
 }
 
 fn lock(site: &Site, mirrors: [&str; 2]) -> Program {

@@ -9,7 +9,7 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
-use anode_tests::{Program, binary, source};
+use anode_tests::{Program, apt_mirrors, binary, downloads, programs_of_a_medium, source};
 
 struct Block {
     line: usize,
@@ -38,11 +38,19 @@ fn blocks(text: &str) -> Vec<Block> {
     blocks
 }
 
-/// Without what would run this test inside itself, and on a port that is free here.
+/// Without what would run this test inside itself, and on a port that is free here; packages come from the mirror that this machine is set up with.
 fn ours(script: &str, port: u16) -> String {
+    let downloads = || downloads().display().to_string();
     let replace = |line: &str| match line.trim() {
         "ci/test" => ":".to_owned(),
         "cargo run --release -- demo" => "anode demo".to_owned(),
+        "anode medium lock" => {
+            let [packages, security] = apt_mirrors("bookworm");
+            format!("anode medium lock --packages-from {packages} --security-from {security} --cache '{}'", downloads())
+        }
+        iso if iso.starts_with("anode medium iso ") => {
+            format!("{iso} --downloads '{}' --programs \"$ANODE_MEDIUM_PROGRAMS\"", downloads())
+        }
         _ => line.to_owned(),
     };
     script.replace("8443", &port.to_string()).lines().map(|line| replace(line) + "\n").collect()
@@ -68,6 +76,7 @@ fn run_every_block(page: &str) {
     fs::create_dir_all(folder.path().join("work")).expect("a folder");
     fs::create_dir_all(&home).expect("a folder");
     fs::write(&state, format!("cd '{}'\n", folder.path().join("work").display())).expect("the state");
+    let programs = programs_of_a_medium(&folder.path().join("programs"));
     let mut servers = Servers(Vec::new());
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).expect("a port").port();
     for block in blocks {
@@ -79,7 +88,8 @@ fn run_every_block(page: &str) {
         );
         let program = Program::new("bash").args(["-c", &script]).env("HOME", &home).env("ANODE_SOURCE", source());
         // A server that a block leaves running must not hold our pipes open for ever.
-        let output = program.env("ANODE_BIN", binary("anode")).limit(Duration::from_secs(300)).run();
+        let program = program.env("ANODE_BIN", binary("anode")).env("ANODE_MEDIUM_PROGRAMS", &programs);
+        let output = program.limit(Duration::from_secs(300)).run();
         servers.collect(folder.path());
         assert_eq!(output.exit, Some(0), "{page}, block at line {}:\n{}\n{output}", block.line, block.script);
     }
