@@ -27,7 +27,8 @@ impl Session<'_> {
             let report = self.machine.text("run/anode/network").unwrap_or_default();
             let mut lines = report.lines();
             let overall = lines.next().unwrap_or("busy").to_owned();
-            for interface in lines {
+            // A link takes a few seconds; until then there is nothing to say.
+            for interface in lines.filter(|interface| !interface.ends_with(" waiting ")) {
                 if !shown.iter().any(|known| known == interface) {
                     let text = self.describe(interface);
                     self.say(&text);
