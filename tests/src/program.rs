@@ -196,7 +196,9 @@ impl Program {
         command.spawn().unwrap_or_else(|error| panic!("starting `{line}`: {error}; `ci/test` installs what is needed"))
     }
 
-    pub(crate) fn into_command(self) -> Command {
+    /// The command itself, for what is watched while it runs.
+    #[must_use]
+    pub fn into_command(self) -> Command {
         self.command
     }
 }

@@ -11,18 +11,19 @@ use tempfile::TempDir;
 use crate::program::Program;
 use crate::source;
 
-/// A certificate authority made for one test, and a server certificate for localhost.
+/// A certificate authority made for one test, and a server certificate for localhost, which emulated machines call 10.0.2.2.
 pub struct Authority {
     folder: TempDir,
 }
 
 impl Authority {
-    /// Makes both with the `openssl` program. They outlive every `--now` of a test.
+    /// Makes all of it with the `openssl` program. They outlive every `--now` of a test.
     #[must_use]
     pub fn new() -> Authority {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let extensions = "subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\n";
+        let extensions = "subjectAltName=DNS:localhost,IP:10.0.2.2\nextendedKeyUsage=serverAuth\n";
         fs::write(folder.path().join("server.ext"), extensions).expect("writing the extensions");
+        fs::write(folder.path().join("client.ext"), "extendedKeyUsage=clientAuth\n").expect("writing the extensions");
         let openssl = |arguments: &str| {
             let program = Program::new("openssl").args(arguments.split(' ')).folder(folder.path());
             let _ = program.run().ok();
@@ -35,6 +36,10 @@ impl Authority {
         openssl(
             "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 -extfile server.ext -out server.pem",
         );
+        openssl(&format!("req {key} -keyout client.key -out client.csr -subj /CN=medium"));
+        openssl(
+            "x509 -req -in client.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 3650 -extfile client.ext -out client.pem",
+        );
         Authority { folder }
     }
 
@@ -42,6 +47,12 @@ impl Authority {
     #[must_use]
     pub fn certificate(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
+    }
+
+    /// A certificate for a client and its key (PEM), for `--client-cert` and `--client-key`.
+    #[must_use]
+    pub fn client(&self) -> [PathBuf; 2] {
+        ["client.pem", "client.key"].map(|name| self.folder.path().join(name))
     }
 
     fn file(&self, name: &str) -> String {
@@ -102,21 +113,57 @@ impl Nginx {
         fs::write(folder.path().join("site.conf"), site(plan, authority, folder.path(), port))
             .expect("writing site.conf");
         fs::write(folder.path().join("nginx.conf"), frame(folder.path())).expect("writing nginx.conf");
-        let log = fs::File::create(folder.path().join("stderr")).expect("a log");
-        let mut command = Program::new("nginx").arg("-p").arg(folder.path()).args(["-c", "nginx.conf"]).into_command();
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
-        let child = child.unwrap_or_else(|error| panic!("starting nginx: {error}; `ci/test` installs it"));
+        let child = spawn(folder.path());
         let mut nginx = Nginx { child, folder, url: format!("https://localhost:{port}") };
+        nginx.answers().then_some(nginx)
+    }
+
+    /// Waits until it answers. False if somebody else has the port.
+    fn answers(&mut self) -> bool {
+        let port = self.url.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
         let end = Instant::now() + Duration::from_secs(10);
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            let ended = nginx.child.try_wait().expect("waiting for nginx").is_some();
-            if ended && nginx.talk().contains("Address already in use") {
-                return None;
+            let ended = self.child.try_wait().expect("waiting for nginx").is_some();
+            if ended && self.talk().contains("Address already in use") {
+                return false;
             }
-            assert!(!ended && Instant::now() < end, "nginx does not answer:\n{}", nginx.talk());
+            assert!(!ended && Instant::now() < end, "nginx does not answer:\n{}", self.talk());
             std::thread::sleep(Duration::from_millis(5));
         }
-        Some(nginx)
+        true
+    }
+
+    /// Ends it: from now on nobody listens on its port.
+    pub fn stop(&mut self) {
+        // One process, so that its id is all there is to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts it anew on the same port.
+    ///
+    /// # Panics
+    /// If somebody else took the port.
+    pub fn resume(&mut self) {
+        self.stop();
+        self.child = spawn(self.folder.path());
+        assert!(self.answers(), "somebody else took the port of nginx");
+    }
+
+    /// From now on it serves nobody without a certificate of the authority.
+    ///
+    /// # Panics
+    /// If it does not start with that.
+    pub fn demand_certificates(&mut self, authority: &Authority) {
+        let path = self.folder.path().join("site.conf");
+        let text = fs::read_to_string(&path).expect("site.conf");
+        let demand = format!(
+            "ssl_client_certificate {};\n    ssl_verify_client on;\n    ssl_protocols",
+            authority.file("ca.pem")
+        );
+        assert_eq!(text.matches("ssl_protocols").count(), 1, "ci/nginx.conf should have `ssl_protocols` once");
+        fs::write(path, text.replace("ssl_protocols", &demand)).expect("writing site.conf");
+        self.resume();
     }
 
     fn talk(&self) -> String {
@@ -148,10 +195,15 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // One process, so that its id is all there is to end.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.stop();
     }
+}
+
+fn spawn(folder: &Path) -> Child {
+    let log = fs::File::create(folder.join("stderr")).expect("a log");
+    let mut command = Program::new("nginx").arg("-p").arg(folder).args(["-c", "nginx.conf"]).into_command();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+    child.unwrap_or_else(|error| panic!("starting nginx: {error}; `ci/test` installs it"))
 }
 
 fn site(plan: &Plan<'_>, authority: &Authority, folder: &Path, port: u16) -> String {

@@ -21,6 +21,12 @@ fn files(folder: &Path, endings: &[&str], found: &mut Vec<String>) {
     }
 }
 
+/// What lies in a folder.
+fn names(folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(source().join(folder)).unwrap_or_else(|error| panic!("reading {folder}: {error}"));
+    entries.map(|entry| entry.expect("reading a folder").file_name().to_string_lossy().into_owned()).collect()
+}
+
 /// The words in backticks that look like the name of a test: a sentence of at least four words.
 fn named_tests(text: &str) -> BTreeSet<&str> {
     let is_name = |word: &&str| {
@@ -54,11 +60,11 @@ fn every_test_that_a_page_names_exists() {
 #[test]
 fn every_link_between_pages_leads_somewhere() {
     let mut dead = Vec::new();
-    for page in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "keys/README.md"].map(str::to_owned).into_iter().chain(
-        fs::read_dir(source().join("docs"))
-            .expect("reading docs")
-            .map(|entry| format!("docs/{}", entry.expect("reading docs").file_name().to_string_lossy())),
-    ) {
+    for page in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "keys/README.md"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(names("docs").into_iter().filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}")))
+    {
         let text = fs::read_to_string(source().join(&page)).expect("reading a page");
         let folder = Path::new(&page).parent().expect("a folder");
         for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
@@ -69,4 +75,16 @@ fn every_link_between_pages_leads_somewhere() {
         }
     }
     assert!(dead.is_empty(), "{dead:#?}");
+}
+
+#[test]
+fn every_picture_is_a_small_png_that_the_page_for_a_person_at_the_stick_shows() {
+    let page = fs::read_to_string(source().join("docs/from-stick-to-installer.md")).expect("reading the page");
+    let pictures = names("docs/pictures");
+    assert!(pictures.len() >= 10, "{pictures:?}");
+    for name in pictures {
+        assert!(page.contains(&format!("](pictures/{name})")), "no page shows {name}");
+        let bytes = fs::read(source().join("docs/pictures").join(&name)).expect("reading a picture");
+        assert!(bytes.starts_with(b"\x89PNG") && bytes.len() < 20_000, "{name}: {} bytes", bytes.len());
+    }
 }

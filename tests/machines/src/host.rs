@@ -1,0 +1,179 @@
+//! What machines find at 10.0.2.2, their name for the loopback of this one: the site behind its web server, and a distribution's mirror with the
+//! real installer of Debian 12. And the medium that is made for that site.
+
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anode_tests::{Code, Mirror, Program, Site, apt_mirrors};
+
+use crate::record;
+
+/// Where machines reach the loopback of the host.
+pub const OUTSIDE: &str = "10.0.2.2";
+
+const IMAGES: &str = "debian/dists/bookworm/main/installer-amd64/current/images/netboot/debian-installer/amd64";
+/// The installer's own log goes to the serial line, and with it what the installer calls the machine by then.
+const LOG: &str = "(while sleep 2; do logger \"this machine is $(cat /proc/sys/kernel/hostname)\"; done) >/dev/null 2>&1 </dev/null 3>&1 &\n\
+tail -n +1 -f /var/log/syslog >/dev/ttyS0 2>/dev/null </dev/null 3>/dev/null &\n";
+
+/// A site whose server profile installs Debian 12 from a mirror beside it.
+pub struct Host {
+    /// The site.
+    pub site: Site,
+    /// The distribution's mirror: kernel, initrd, and the names of its one release. It lacks the installer's components, so that the installer stops there.
+    pub mirror: Mirror,
+}
+
+impl Host {
+    /// Built and published.
+    ///
+    /// # Panics
+    /// If the installer of Debian 12 is not there: `ci/test` says how to get it.
+    #[must_use]
+    pub fn new() -> Host {
+        let host = Host { site: Site::new(), mirror: Mirror::new() };
+        let site = &host.site;
+        let profile = format!("{}/profile.toml", Site::SERVER);
+        site.edit(&profile, "version = \"13\"", "version = \"12\"");
+        let mirror = format!("{}/debian", host.outside(&host.mirror.url()));
+        let variables =
+            format!("[variables]\nlocale = \"de_DE.UTF-8\"\nmirror = \"{mirror}\"\nboot_mirror = \"{mirror}\"");
+        site.edit(&profile, "[variables]", &variables);
+        site.write("snippets/debian-early", LOG);
+        for name in ["linux", "initrd.gz"] {
+            host.serve(name);
+        }
+        site.write("anode.lock", &host.pins());
+        let suites = "Suite: stable\nCodename: bookworm\nArchitectures: amd64\n";
+        host.mirror.put("debian/dists/bookworm/Release", suites);
+        host.mirror.put("debian/dists/stable/Release", suites);
+        site.release();
+        host
+    }
+
+    /// An address of this machine's loopback, as the emulated ones call it.
+    fn outside(&self, url: &str) -> String {
+        url.replace("localhost", OUTSIDE).replace("127.0.0.1", OUTSIDE)
+    }
+
+    fn serve(&self, name: &str) {
+        let place = self.mirror.root().join(IMAGES);
+        fs::create_dir_all(&place).expect("a folder of the mirror");
+        symlink(installer().join(name), place.join(name)).expect("a link of the mirror");
+    }
+
+    fn pins(&self) -> String {
+        let url = self.outside(&self.mirror.url());
+        let pin = |name: &str| {
+            let path = installer().join(name);
+            let sum = Program::new("sha256sum").arg(&path).run().ok().stdout[..64].to_owned();
+            let length = fs::metadata(&path).expect("a file of the installer").len();
+            format!("[[files]]\nurl = \"{url}/{IMAGES}/{name}\"\nsha256 = \"{sum}\"\nlength = {length}\n\n")
+        };
+        ["initrd.gz", "linux"].map(pin).concat()
+    }
+
+    /// The kernel as the mirror serves it, for a test that damages it.
+    #[must_use]
+    pub fn kernel(&self) -> PathBuf {
+        self.mirror.root().join(IMAGES).join("linux")
+    }
+
+    /// A code for the server and the workstation; it works after the next release.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.site.code(&[Site::SERVER, Site::WORKSTATION], &[])
+    }
+
+    /// Makes the medium of the site.
+    ///
+    /// # Panics
+    /// If it can not be made.
+    #[must_use]
+    pub fn medium(&self, name: &str, options: &[&str]) -> PathBuf {
+        self.make("iso", name, options)
+    }
+
+    /// Makes the folder from which machines start over their network.
+    ///
+    /// # Panics
+    /// If it can not be made.
+    #[must_use]
+    pub fn netboot(&self, name: &str) -> PathBuf {
+        self.make("netboot", name, &["--server", OUTSIDE])
+    }
+
+    fn make(&self, kind: &str, name: &str, options: &[&str]) -> PathBuf {
+        let lock = pinned_packages(&self.site);
+        fs::copy(&lock, self.site.repository().join("medium.lock")).expect("the packages of the medium");
+        // Both names of the web server: this machine has the first one, the emulated ones the second. The publisher would try both from here.
+        let here = format!("\"{}\"", self.site.web.url);
+        let both = format!("{here}, \"{}\"", self.outside(&self.site.web.url));
+        self.site.edit("anode.toml", &here, &both);
+        let out = self.site.scratch(name);
+        let making = self.site.anode(&["medium", kind]).arg("--out").arg(&out).args(options);
+        let making = making.arg("--ca").arg(self.site.authority.certificate());
+        let _ = making.arg("--downloads").arg(kept("downloads")).limit(Duration::from_secs(300)).run().ok();
+        self.site.edit("anode.toml", &both, &here);
+        out
+    }
+}
+
+impl Default for Host {
+    fn default() -> Host {
+        Host::new()
+    }
+}
+
+/// The folder with kernel and initrd of the installer of Debian 12, from its own package.
+///
+/// # Panics
+/// If it is not there.
+#[must_use]
+pub fn installer() -> PathBuf {
+    let folder = std::env::var_os("ANODE_DEBIAN_INSTALLER")
+        .map_or_else(|| record::target().join("debian-installer"), PathBuf::from);
+    let images = folder.join("usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64");
+    assert!(
+        images.is_dir(),
+        "there is no installer in {}; `ci/test` unpacks it, or name it by ANODE_DEBIAN_INSTALLER",
+        folder.display()
+    );
+    images
+}
+
+/// Packages stay from one run to the next, and so does the list of them.
+fn kept(name: &str) -> PathBuf {
+    let folder = record::target().join("medium");
+    fs::create_dir_all(&folder).expect("a folder for packages");
+    folder.join(name)
+}
+
+/// `medium.lock` for the mirrors that this machine has its own packages from, half a day old at most. Tests run as many processes: one asks.
+fn pinned_packages(site: &Site) -> PathBuf {
+    let path = kept("medium.lock");
+    let turn = File::create(kept("turn")).expect("a file to wait at");
+    rustix::fs::flock(&turn, rustix::fs::FlockOperation::LockExclusive).expect("waiting for another test");
+    let made = fs::metadata(&path).and_then(|kept| kept.modified());
+    if made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age.as_secs() < 43_200)) {
+        return path;
+    }
+    let [packages, security] = apt_mirrors("bookworm");
+    let lock = site.anode(&["medium", "lock", "--packages-from", &packages, "--security-from", &security]);
+    let _ = lock.arg("--cache").arg(kept("downloads")).limit(Duration::from_secs(300)).run().ok();
+    fs::copy(site.repository().join("medium.lock"), &path).expect("keeping the list of packages");
+    path
+}
+
+/// A copy that may be written to: a stick.
+///
+/// # Panics
+/// If there is no room.
+#[must_use]
+pub fn stick(image: &Path) -> PathBuf {
+    let stick = image.with_extension("stick");
+    fs::copy(image, &stick).expect("copying the image");
+    stick
+}
