@@ -76,6 +76,7 @@ pub(super) struct Blob {
     pub pinned: Pinned,
     pub out: PathBuf,
     pub authorities: Vec<PathBuf>,
+    pub proxy: Option<Address>,
     pub now: Option<Moment>,
 }
 
@@ -148,8 +149,8 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Command, Failure> {
 
 fn belongs(topic: Topic, name: &str) -> bool {
     match name {
-        "ca" | "now" => matches!(topic, Topic::Activate | Topic::Update | Topic::Blob),
-        "site" | "root" | "state" | "cache" | "client-cert" | "client-key" | "allow-http" | "lang" | "proxy" => {
+        "ca" | "now" | "proxy" => matches!(topic, Topic::Activate | Topic::Update | Topic::Blob),
+        "site" | "root" | "state" | "cache" | "client-cert" | "client-key" | "allow-http" | "lang" => {
             matches!(topic, Topic::Activate | Topic::Update)
         }
         "url" | "sha256" | "length" | "out" => topic == Topic::Blob,
@@ -292,7 +293,13 @@ impl Options {
             length: self.length.ok_or_else(|| missing("length BYTES", topic))?,
         };
         let out = self.out.ok_or_else(|| missing("out FILE", topic))?;
-        Ok(Command::Blob(Box::new(Blob { pinned, out, authorities: self.authorities, now: self.now })))
+        Ok(Command::Blob(Box::new(Blob {
+            pinned,
+            out,
+            authorities: self.authorities,
+            proxy: self.proxy,
+            now: self.now,
+        })))
     }
 
     fn reach(mut self, topic: Topic) -> Result<(Reach, Options), Failure> {

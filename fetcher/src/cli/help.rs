@@ -79,6 +79,8 @@ usage: anode-fetch blob --url URL... --sha256 HEX --length BYTES --out FILE
                         and verified or not at all
   --ca FILE             believe the certificate authorities in this PEM file
                         instead of the machine's own; repeat for more
+  --proxy URL           reach everything through this proxy, http://HOST:PORT;
+                        else through the one that /anode/proxy names
   --now TIME            the reading of the clock, as 2026-11-30T12:00:00Z
 ";
 

@@ -9,7 +9,7 @@ mod tests;
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anode_bundle::code::{Machine, Secret};
 use anode_bundle::trust::Clock;
@@ -22,15 +22,16 @@ use crate::console::{Console, Terminal};
 use crate::error::Failure;
 use crate::facts::Facts;
 use crate::folder::Folder;
-use crate::hand_over::{Carry, initrd_archive};
+use crate::hand_over::{Carry, Network, PROXY, initrd_archive};
 use crate::kexec::{self, Kernel};
-use crate::transport::{Credentials, Https, Limits, PlainHttp, Settings, public_authorities};
+use crate::transport::{Address, Credentials, Https, Limits, PlainHttp, Settings, public_authorities};
 use crate::words::Language;
 use arguments::{Activate, Blob, Command, Destination, Reach, Talk};
 use outcome::{Outcome, Updated};
 
 const CODE_FILE_LIMIT: u64 = 1 << 10;
 const PEM_LIMIT: u64 = 1 << 20;
+const PROXY_LIMIT: u64 = 1 << 10;
 
 /// The machine and the person in front of it, as far as a run needs them.
 pub trait Host {
@@ -176,11 +177,12 @@ fn perform_activate(host: &mut dyn Host, wanted: Activate, warnings: &mut Vec<St
     let activated = activate(&order, opened.sources(), &mut console);
     warnings.append(&mut console.warnings);
     let activated = activated?;
-    let authorities = || match wanted.reach.authorities.as_slice() {
-        [] => public_authorities(),
-        given => Some(given.iter().filter_map(|file| read_limited(file, PEM_LIMIT).ok()).flatten().collect()),
+    let network = || {
+        let given = wanted.reach.authorities.iter().filter_map(|file| read_limited(file, PEM_LIMIT).ok());
+        let authorities = given.chain(public_authorities()).flatten().collect();
+        Network { authorities, proxy: wanted.reach.proxy.clone() }
     };
-    let carry = Carry::of(activated.contents.manifest(), authorities);
+    let carry = Carry::of(activated.contents.manifest(), network);
     let files = match &wanted.destination {
         Destination::Written(target) => target.write(&activated.files()?, &activated.selection, carry)?,
         Destination::Kexec => load(&activated, carry, &wanted.reach, &mut *kernel, &mut console)?,
@@ -203,7 +205,8 @@ fn load(
         return Err(Failure::Internal("a profile without a kernel".to_owned()));
     };
     let (archive, paths) = initrd_archive(&activated.files()?, &activated.selection, carry)?;
-    let credentials = credentials(&reach.authorities, reach.client.as_ref())?;
+    // The site's own authorities, and those of whoever else has what was pinned: hashes decide.
+    let credentials = credentials(&reach.authorities, reach.client.as_ref())?.and_public();
     let settings =
         Settings { credentials, plain_http: PlainHttp::ForPinned, limits: blob::LIMITS, proxy: reach.proxy.clone() };
     let cache = reach.cache.clone().map(Folder::new);
@@ -216,14 +219,25 @@ fn load(
 
 fn perform_blob(host: &mut dyn Host, wanted: Blob) -> Result<Outcome, Failure> {
     let credentials = credentials(&wanted.authorities, None)?;
-    let mut https =
-        Https::new(Settings { credentials, plain_http: PlainHttp::ForPinned, limits: blob::LIMITS, proxy: None });
+    let proxy = match wanted.proxy {
+        Some(proxy) => Some(proxy),
+        None => carried_proxy(Path::new("/"))?,
+    };
+    let mut https = Https::new(Settings { credentials, plain_http: PlainHttp::ForPinned, limits: blob::LIMITS, proxy });
     let now = wanted.now.unwrap_or_else(|| host.clock());
     let mut origin = Origin { cache: None, https: &mut https, now };
     let (name, total) = (wanted.out.display().to_string(), wanted.pinned.length);
     let mut console = Console::new(host.terminal(), Language::default(), None, Vec::new(), None);
     blob::fetch(&wanted.pinned, &wanted.out, &mut origin, &mut |length| console.progress(&name, length, total))?;
     Ok(Outcome::Text(String::new()))
+}
+
+/// The proxy that the hand-over put beside this program in an installer's initramfs.
+fn carried_proxy(root: &Path) -> Result<Option<Address>, Failure> {
+    let file = root.join(PROXY);
+    let Ok(text) = read_limited(&file, PROXY_LIMIT) else { return Ok(None) };
+    let address = Address::parse(String::from_utf8_lossy(&text).trim(), PlainHttp::ForPinned);
+    address.map(Some).map_err(|bad| Failure::io(format!("`{}`: {bad}", file.display())))
 }
 
 fn given_code(wanted: &Activate) -> Result<Option<Secret>, Failure> {

@@ -203,3 +203,15 @@ fn a_broken_pipe_is_success() {
     let mut paper = Paper { torn: true, ..Paper::default() };
     assert_eq!(run(&mut paper, vec!["facts".into()]), ExitCode::Done);
 }
+
+#[test]
+fn a_proxy_that_was_carried_into_an_initramfs_is_used_there_and_a_broken_one_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    assert!(carried_proxy(root.path()).unwrap().is_none());
+    std::fs::create_dir(root.path().join("anode")).unwrap();
+    std::fs::write(root.path().join(PROXY), "http://192.0.2.1:3128\n").unwrap();
+    assert_eq!(carried_proxy(root.path()).unwrap().unwrap().as_str(), "http://192.0.2.1:3128");
+    std::fs::write(root.path().join(PROXY), "192.0.2.1:3128").unwrap();
+    let failure = carried_proxy(root.path()).unwrap_err();
+    assert!(failure.to_string().contains("anode/proxy") && failure.exit() == ExitCode::Io, "{failure}");
+}

@@ -7,18 +7,21 @@ use anode_bundle::name::SafePath;
 use anode_bundle::pack::FilledFile;
 use zeroize::Zeroizing;
 
+use super::Network;
 use crate::error::{Failure, reason};
 
 /// Where hooks find it.
 const PROGRAM: &str = "anode/anode-fetch";
 /// Where it finds whom to believe: an installer's initramfs has no certificates.
 const AUTHORITIES: &str = "anode/ca.pem";
+/// Where it finds through whom it reaches anything, in networks that let nothing else through.
+pub(crate) const PROXY: &str = "anode/proxy";
 /// The program header that names a dynamic linker (ELF, `PT_INTERP`).
 const INTERPRETER: u32 = 3;
 
-/// This very program as a file of the archive, and the authorities that it believes.
-pub(super) fn files(files: &[FilledFile], authorities: Option<Vec<u8>>) -> Result<Vec<FilledFile>, Failure> {
-    if let Some(file) = files.iter().find(|file| [PROGRAM, AUTHORITIES].contains(&file.path.as_str())) {
+/// This very program as a file of the archive, and what it needs to know of the network.
+pub(super) fn files(files: &[FilledFile], network: Network) -> Result<Vec<FilledFile>, Failure> {
+    if let Some(file) = files.iter().find(|file| [PROGRAM, AUTHORITIES, PROXY].contains(&file.path.as_str())) {
         let problem = format!("it has a file named `{}`, which is reserved", file.path);
         return Err(Refusal::UnsealFailed { what: "the pack".to_owned(), problem }.into());
     }
@@ -35,8 +38,11 @@ pub(super) fn files(files: &[FilledFile], authorities: Option<Vec<u8>>) -> Resul
         Ok::<_, Failure>(FilledFile { path, mode, bytes: Zeroizing::new(bytes) })
     };
     let mut carried = vec![file(PROGRAM, 0o755, program)?];
-    if let Some(authorities) = authorities {
-        carried.push(file(AUTHORITIES, 0o644, authorities)?);
+    if !network.authorities.is_empty() {
+        carried.push(file(AUTHORITIES, 0o644, network.authorities)?);
+    }
+    if let Some(proxy) = network.proxy {
+        carried.push(file(PROXY, 0o644, proxy.as_str().as_bytes().to_vec())?);
     }
     Ok(carried)
 }
@@ -62,6 +68,15 @@ fn needs_linker(elf: &[u8]) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_pack_may_not_bring_itself_is_reserved() {
+        for path in [PROGRAM, AUTHORITIES, PROXY] {
+            let path = SafePath::new(path).unwrap();
+            let own = FilledFile { path, mode: 0o644, bytes: Zeroizing::new(Vec::new()) };
+            assert!(files(&[own], Network::default()).is_err_and(|failure| failure.exit().number() == 25));
+        }
+    }
 
     #[test]
     fn only_a_program_without_a_dynamic_linker_is_carried() {

@@ -14,11 +14,22 @@ use anode_bundle::name::SafePath;
 use anode_bundle::pack::{FilledFile, Manifest};
 use zeroize::Zeroizing;
 
+pub(crate) use carried::PROXY;
 pub use cpio::{BLOCK, Unfit, archive, check_path};
 pub(crate) use new_file::NewFile;
 pub use selection::{ClockState, RunFacts, SELECTION_FILE, Selection};
 
 use crate::error::Failure;
+use crate::transport::Address;
+
+/// What a person or a machine knew of the network, for the same program in an installer's initramfs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Network {
+    /// The certificate authorities that are believed (PEM), where there are any.
+    pub authorities: Vec<u8>,
+    /// The proxy.
+    pub proxy: Option<Address>,
+}
 
 /// What else goes into an initrd.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,17 +38,17 @@ pub enum Carry {
     Nothing,
     /// This program, for the hooks of the pack.
     Fetcher {
-        /// The certificate authorities that it believes there (PEM), where this machine has any.
-        authorities: Option<Vec<u8>>,
+        /// What it needs to know of the network there.
+        network: Network,
     },
 }
 
 impl Carry {
     /// What a pack wants.
     #[must_use]
-    pub fn of(manifest: &Manifest, authorities: impl FnOnce() -> Option<Vec<u8>>) -> Carry {
+    pub fn of(manifest: &Manifest, network: impl FnOnce() -> Network) -> Carry {
         match manifest.boot.as_ref().is_some_and(|boot| boot.carry_fetcher) {
-            true => Carry::Fetcher { authorities: authorities() },
+            true => Carry::Fetcher { network: network() },
             false => Carry::Nothing,
         }
     }
@@ -106,7 +117,7 @@ pub fn initrd_archive(
 ) -> Result<(Zeroizing<Vec<u8>>, Vec<String>), Failure> {
     let record = record(files, selection)?;
     let carried = match carry {
-        Carry::Fetcher { authorities } => carried::files(files, authorities)?,
+        Carry::Fetcher { network } => carried::files(files, network)?,
         Carry::Nothing => Vec::new(),
     };
     let all: Vec<&FilledFile> = files.iter().chain([&record]).chain(&carried).collect();

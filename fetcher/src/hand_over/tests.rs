@@ -50,7 +50,7 @@ fn initrd(path: &Path) -> Target {
 }
 
 fn carry() -> Carry {
-    Carry::Fetcher { authorities: Some(b"PEM".to_vec()) }
+    Carry::Fetcher { network: Network { authorities: b"PEM".to_vec(), proxy: None } }
 }
 
 fn mode(path: &Path) -> u32 {

@@ -41,8 +41,8 @@ pub trait Kernel {
     /// Does it load only what somebody signed whom it trusts?
     fn is_locked_down(&self) -> bool;
 
-    /// Is the key with this identifier (hex) among those that it trusts?
-    fn trusts(&self, key: &str) -> bool;
+    /// Is the key with this identifier (hex) among those that it trusts? `None`: it does not say.
+    fn trusts(&self, key: &str) -> Option<bool>;
 
     /// Memory in bytes that can be had without harm; `None` if it does not say.
     fn free_memory(&self) -> Option<u64>;
@@ -68,7 +68,9 @@ pub fn check_manifest(manifest: &Manifest, kernel: &dyn Kernel) -> Result<(), Fa
         return Err(Failure::hand_over(problem, "tell the operator: run `anode lock`, build and publish"));
     };
     match &boot.signature {
-        Some(signature) if kernel.is_locked_down() && !signature.keys.iter().any(|key| kernel.trusts(key)) => {
+        Some(signature)
+            if kernel.is_locked_down() && signature.keys.iter().all(|key| kernel.trusts(key) == Some(false)) =>
+        {
             let signer = match line(&signature.by, 120) {
                 by if by.is_empty() => "the installer's kernel is not signed".to_owned(),
                 by => format!("the installer's kernel is signed under `{by}`, which it does not trust"),

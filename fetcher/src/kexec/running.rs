@@ -10,6 +10,8 @@ use crate::error::Failure;
 
 /// `/proc/meminfo` has some 60 lines.
 const LIMIT: u64 = 64 << 10;
+/// Every hash that the firmware revoked is a line of 128 bytes in `/proc/keys`.
+const KEYS_LIMIT: u64 = 16 << 20;
 
 /// The running kernel.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,9 +41,9 @@ impl Kernel for Running {
         state.is_ok_and(|state| !state.starts_with(b"[none]"))
     }
 
-    fn trusts(&self, key: &str) -> bool {
-        let keys = crate::activate::read_limited("/proc/keys".as_ref(), LIMIT).unwrap_or_default();
-        is_listed(&String::from_utf8_lossy(&keys), key)
+    fn trusts(&self, key: &str) -> Option<bool> {
+        let keys = crate::activate::read_limited("/proc/keys".as_ref(), KEYS_LIMIT).ok()?;
+        Some(is_listed(&String::from_utf8_lossy(&keys), key))
     }
 
     fn free_memory(&self) -> Option<u64> {

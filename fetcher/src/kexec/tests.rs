@@ -16,7 +16,7 @@ use crate::transport::{Credentials, Https, Limits, Settings};
 
 /// Keeps what it is given.
 struct Paper {
-    /// In lockdown: the one key that it trusts.
+    /// In lockdown: the one key that it trusts; empty where it does not say.
     trusted: Option<&'static str>,
     free: Option<u64>,
     answer: Option<i32>,
@@ -38,8 +38,8 @@ impl Kernel for Paper {
         self.trusted.is_some()
     }
 
-    fn trusts(&self, key: &str) -> bool {
-        self.trusted == Some(key)
+    fn trusts(&self, key: &str) -> Option<bool> {
+        self.trusted.filter(|trusted| !trusted.is_empty()).map(|trusted| trusted == key)
     }
 
     fn free_memory(&self) -> Option<u64> {
@@ -231,6 +231,9 @@ fn a_kernel_in_lockdown_is_not_given_what_it_would_not_trust() {
     let locked = Paper { trusted: Some("aa11"), ..Paper::new() };
     assert!(check_manifest(&signed("bb22"), &open).is_ok() && check_manifest(&unsigned, &open).is_ok());
     assert!(check_manifest(&signed("aa11"), &locked).is_ok());
+    let silent = Paper { trusted: Some(""), ..Paper::new() };
+    assert!(check_manifest(&signed("bb22"), &silent).is_ok());
+    assert!(check_manifest(&unsigned, &silent).is_err());
     // Nobody looked: the kernel itself will say.
     assert!(check_manifest(&manifest(None), &locked).is_ok());
     let failure = check_manifest(&signed("bb22"), &locked).unwrap_err();

@@ -386,10 +386,11 @@ impl Asked<'_> {
             ureq::Error::Protocol(_) | ureq::Error::Http(_) | ureq::Error::BodyStalled => {
                 FetchError::NotASite(format!("{url}: {host} does not answer with valid HTTP"))
             }
-            ureq::Error::ConnectProxyFailed(reason) => FetchError::Unreachable(format!(
-                "{host}: the proxy does not connect to it: {}",
-                display::line(reason, 120)
-            )),
+            ureq::Error::ConnectProxyFailed(reason) => {
+                let hint = if self.address.is_encrypted() { "" } else { "; many proxies connect to `https` only" };
+                let reason = display::line(reason, 120);
+                FetchError::Unreachable(format!("{host}: the proxy does not connect to it: {reason}{hint}"))
+            }
             ureq::Error::Tls(text) => FetchError::Tls(format!("{host}: {text}")),
             ureq::Error::Io(error) => self.failed_io(error),
             other => FetchError::Unreachable(format!("{url}: {}", display::line(&other.to_string(), 160))),

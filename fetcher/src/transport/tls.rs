@@ -42,11 +42,6 @@ impl Credentials {
                 roots.add(certificate).map_err(|error| BadPem(format!("the file of `--ca`: {error}")))?;
             }
         }
-        if authorities.is_empty() {
-            let bundle = public_authorities().unwrap_or_default();
-            // Distributions keep certificates in their bundles that no library likes; they vouch for nobody then.
-            roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&bundle).flatten());
-        }
         let client = match client {
             Some((chain, key)) => {
                 let chain = certificates(chain, "the file of `--client-cert`")?;
@@ -56,7 +51,17 @@ impl Credentials {
             }
             None => None,
         };
-        Ok(Credentials { roots: Arc::new(roots), client })
+        let credentials = Credentials { roots: Arc::new(roots), client };
+        Ok(if authorities.is_empty() { credentials.and_public() } else { credentials })
+    }
+
+    /// The machine's own authorities too: for files whose hash is known, which come from anywhere.
+    #[must_use]
+    pub fn and_public(mut self) -> Credentials {
+        let bundle = public_authorities().unwrap_or_default();
+        // Distributions keep certificates in their bundles that no library likes; they vouch for nobody then.
+        Arc::make_mut(&mut self.roots).add_parsable_certificates(CertificateDer::pem_slice_iter(&bundle).flatten());
+        self
     }
 
     /// The configuration that judges certificates at `now`.
