@@ -18,6 +18,8 @@ mod matrix;
 mod parts;
 mod refusals;
 mod secrets;
+mod shapes;
 mod show;
+mod spots;
 mod usage;
 mod validators;
