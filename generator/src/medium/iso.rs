@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use anode_bundle::Moment;
 use anyhow::{Context as _, Result, bail, ensure};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use serde::Serialize;
 use tempfile::TempDir;
 
@@ -54,6 +56,15 @@ impl Place {
         let place = Place { path: path.to_owned(), folder: folder.to_owned() };
         place.draft()?;
         Ok(place)
+    }
+
+    /// Moves a complete image to the place: whatever came to lie there meanwhile stays.
+    fn settle(&self, image: &Path) -> std::io::Result<()> {
+        match renameat_with(CWD, image, CWD, &self.path, RenameFlags::NOREPLACE) {
+            // Some file systems have no such call.
+            Err(Errno::INVAL | Errno::NOSYS) if !self.path.exists() => fs::rename(image, &self.path),
+            other => Ok(other?),
+        }
     }
 
     /// A folder beside the place, on the same file system; it goes with everything in it.
@@ -134,8 +145,7 @@ pub fn write(place: &Place, disc: &Disc<'_>) -> Result<u64> {
     let mode = if recipe.personal.is_secret() { 0o600 } else { 0o644 };
     fs::set_permissions(&image, fs::Permissions::from_mode(mode))?;
     fs::File::open(&image)?.sync_all()?;
-    // A link is made only where there is nothing: whatever came to lie there meanwhile stays.
-    fs::hard_link(&image, &place.path).with_context(|| format!("writing `{}`", place.path.display()))?;
+    place.settle(&image).with_context(|| format!("writing `{}`", place.path.display()))?;
     Ok(length)
 }
 
@@ -263,7 +273,15 @@ mod tests {
         assert!(refusal(&folder.path().join("link")).contains("is a link to nowhere"));
         assert!(refusal(&folder.path().join("gone/x.iso")).contains("name another place with `--out`"));
         assert!(refusal(Path::new("/dev/../")).contains("exists"));
-        Place::at(&folder.path().join("new.iso")).unwrap();
+        let place = Place::at(&folder.path().join("new.iso")).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        let image = folder.path().join("image");
+        fs::write(&image, "made").unwrap();
+        fs::write(&place.path, "came meanwhile").unwrap();
+        assert!(place.settle(&image).is_err());
+        assert_eq!(fs::read_to_string(&place.path).unwrap(), "came meanwhile");
+        fs::remove_file(&place.path).unwrap();
+        place.settle(&image).unwrap();
+        assert_eq!(fs::read_to_string(&place.path).unwrap(), "made");
     }
 }
