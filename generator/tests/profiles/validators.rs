@@ -221,3 +221,30 @@ fn without_ansible_the_check_lists_that_it_was_not_asked() {
         said["problems"].as_array().unwrap().iter().find(|problem| problem["file"] == "debian-server/profile.toml");
     assert_eq!(problem.unwrap()["message"], "`ansible-playbook` was not run");
 }
+
+#[test]
+fn archinstalls_own_reader_refuses_what_it_does_not_know() {
+    let check = |text: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("answers.json");
+        fs::write(&path, text).unwrap();
+        let output = Command::new("archinstall-check").arg(&path).output().ok()?;
+        Some((output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned()))
+    };
+    let boots = r#"{"bootloader_config": {"bootloader": "Grub", "uki": false, "removable": false}}"#;
+    let Some(accepted) = check(boots) else {
+        assert!(std::env::var_os("CI_REQUIRE_VALIDATORS").is_none(), "there is no archinstall-check");
+        eprintln!("skipped: there is no archinstall-check");
+        return;
+    };
+    assert!(accepted.0, "{}", accepted.1);
+    for (text, said) in [
+        (boots.replace("Grub", "Grup"), "archinstall refuses it"),
+        (boots.replace("removable", "removble"), "archinstall does not look at bootloader_config.removble"),
+        (r#"{"disk_config": {"config_type": "pre_mounted"}}"#.to_owned(), "archinstall refuses it"),
+        (r#"{"users": [{"username": "anna", "enc_password": "*", "grups": []}]}"#.to_owned(), "users[0].grups"),
+    ] {
+        let (accepted, words) = check(&text).unwrap();
+        assert!(!accepted && words.contains(said), "{text}: {words}");
+    }
+}
