@@ -167,6 +167,63 @@ fn a_medium_with_a_code_remembers_what_it_installed_and_asks_the_next_time() {
 }
 
 #[test]
+fn a_medium_with_a_code_needs_nobody() {
+    let medium = Medium::new();
+    medium.write(
+        "etc/anode/medium.json",
+        r#"{"format":1,"title":"Beispiel","urls":["https://a.example"],"language":"de"}"#,
+    );
+    medium.write("etc/anode/code", CODE);
+    medium.script("bin/busybox", "echo busybox \"$@\" >>\"$(dirname \"$0\")/../calls\"");
+    medium.fetcher("echo '{\"ok\":true,\"profile\":\"server\",\"unattended\":true}'");
+    let mut screen = medium.session();
+    screen.expect("Die Installation startet.");
+    assert_eq!(screen.exit(), Some(100));
+    assert!(!screen.screen().contains("Sprache") && !screen.screen().contains("Tastatur"), "{}", screen.screen());
+    assert!(medium.read("arguments").contains("--lang de"));
+    assert!(medium.read("calls").contains("busybox dumpkmap"), "a layout is loaded: {}", medium.read("calls"));
+}
+
+#[test]
+fn a_stick_that_appears_late_is_read_before_it_is_written() {
+    for (report, answer, exit) in [("true", "", None), ("true", "yes", Some(100)), ("false", "", None)] {
+        let medium = Medium::new();
+        medium.write("etc/anode/code", CODE);
+        let report = format!("echo '{{\"ok\":true,\"profile\":\"server\",\"unattended\":{report}}}'");
+        medium.fetcher(&report);
+        assert_eq!(medium.session().exit(), Some(100));
+        let remembered = medium.read("run/anode/stick/anode-done.txt");
+
+        // At the next start the stick can be opened only when the fetcher has run.
+        medium.script("lib/anode/stick", "test -e \"$ANODE_ROOT/late\"");
+        medium.fetcher(&format!(": >'{}'; {report}", medium.path("late").display()));
+        let mut screen = medium.session();
+        screen.expect("has already installed this machine");
+        screen.expect("[no]");
+        screen.type_line(answer);
+        if exit.is_none() {
+            screen.expect("Nothing was installed.");
+            screen.expect("Number:");
+            screen.type_line("5");
+        }
+        assert_eq!(screen.exit(), exit.or(Some(101)));
+        assert_eq!(medium.read("run/anode/stick/anode-done.txt"), remembered);
+    }
+}
+
+#[test]
+fn a_search_of_which_nothing_is_said_yet_is_waited_for() {
+    let medium = Medium::new();
+    medium.write("etc/anode/code", CODE);
+    fs::remove_file(medium.path("run/anode/medium.state")).expect("the state");
+    let mut screen = medium.session();
+    screen.expect("Looking for the medium.");
+    assert!(!medium.path("arguments").exists());
+    medium.write("run/anode/medium.state", "found sda1\n");
+    assert_eq!(screen.exit(), Some(100));
+}
+
+#[test]
 fn an_unattended_installation_that_can_not_be_remembered_is_asked_for() {
     for report in ["{\"ok\":true,\"profile\":\"server\",\"unattended\":true}", "{\"ok\":true}", "nonsense"] {
         let medium = Medium::new();

@@ -314,6 +314,15 @@ fn the_search_for_a_medium_has_an_end_and_over_the_network_none_begins() {
     assert_eq!((machine.read("run/anode/medium.state").as_str(), machine.calls().as_str()), ("none\n", ""));
 }
 
+/// `init` itself is not run here: it mounts what every machine has.
+#[test]
+fn the_search_is_announced_before_it_runs_beside_the_console() {
+    let init = fs::read_to_string(source().join("site/medium/init")).expect("init");
+    let at = |text: &str| init.find(text).unwrap_or_else(|| panic!("`{text}`"));
+    let said = at("\necho searching >/run/anode/medium.state\n");
+    assert!(at("\nmkdir -m 0700 /run/anode\n") < said && said < at("\n/lib/anode/medium find "));
+}
+
 #[test]
 fn only_the_mediums_own_partition_is_ever_written() {
     let open = |machine: &Machine| -> Output { machine.run("stick", &["open"]).run() };

@@ -41,6 +41,11 @@ impl Session<'_> {
             Language::English => "us",
             Language::German => "de",
         };
+        // Where a code came with the medium, nobody may be there to choose.
+        if self.code_is_preset() && names.iter().any(|name| name == usual) {
+            self.load_layout(usual);
+            return Ok(());
+        }
         loop {
             let question = format!("{} ({}) [{usual}]", self.words.keyboard, names.join(" "));
             let typed = self.ask(&question, Echo::Shown)?;

@@ -39,22 +39,42 @@ impl Session<'_> {
         let (when, profile) = match before {
             Ok(None) => return Ok(true),
             Ok(Some((when, profile))) => (when, profile),
-            // A file that can not be read may hold this machine.
-            Err(_) => ("?".to_owned(), "?".to_owned()),
+            Err(_) => unreadable(),
         };
+        self.wants_again(&when, &profile)
+    }
+
+    /// This machine was installed before: only a person's yes lets it happen again.
+    fn wants_again(&mut self, when: &str, profile: &str) -> io::Result<bool> {
         self.say("");
-        let said = fill(self.words.done_before, &[("when", &line(&when, 30)), ("profile", &line(&profile, 60))]);
+        let said = fill(self.words.done_before, &[("when", &line(when, 30)), ("profile", &line(profile, 60))]);
         self.say(&said);
         self.wanted_again = self.ask_yes(self.words.again_question)?;
         Ok(self.wanted_again)
     }
 
     /// Writes down what was loaded; without that, a person is asked where nobody was.
+    ///
+    /// The stick may have appeared only since [`Self::may_begin`]: it is read once more, before anything is written on it.
     pub(super) fn remember(&mut self, told: &Told) -> io::Result<Step> {
         if self.code_is_preset() {
-            let entry = format!("{} {} {}\n", now(), self.machine_mark(), line(&told.profile, 64));
-            let written = self.on_stick(|folder| Self::append(&folder.join(FILE), &entry));
-            let is_remembered = matches!(written, Some(Ok(())));
+            self.wait_for_medium();
+            let mark = self.machine_mark();
+            let entry = format!("{} {mark} {}\n", now(), line(&told.profile, 64));
+            let wanted_again = self.wanted_again;
+            let (before, is_remembered) = self
+                .on_stick(|folder| {
+                    let file = folder.join(FILE);
+                    let before = Self::remembered(&file, &mark).unwrap_or_else(|_| Some(unreadable()));
+                    let is_new = wanted_again || before.is_none();
+                    (before, is_new && Self::append(&file, &entry).is_ok())
+                })
+                .unwrap_or_default();
+            if let Some((when, profile)) = before.filter(|_| !wanted_again)
+                && !self.wants_again(&when, &profile)?
+            {
+                return Ok(Step::Rest);
+            }
             let was_asked = self.wanted_again || told.unattended == Some(false);
             if !is_remembered && !was_asked {
                 self.say("");
@@ -117,11 +137,11 @@ impl Session<'_> {
         matches!(self.on_stick(|folder| replace(&folder.join(LOG_FILE), text.as_bytes())), Some(Ok(())))
     }
 
-    /// Until the search for the medium is over.
+    /// Until the search for the medium is over. Where nothing is said of it, it has not begun.
     pub(super) fn wait_for_medium(&mut self) {
         let end = Instant::now() + PATIENCE;
         let mut told = false;
-        while self.machine.text("run/anode/medium.state").is_some_and(|state| state.trim() == "searching") {
+        while self.machine.text("run/anode/medium.state").is_none_or(|state| state.trim() == "searching") {
             if Instant::now() > end {
                 return;
             }
@@ -131,6 +151,11 @@ impl Session<'_> {
             std::thread::sleep(Duration::from_millis(200));
         }
     }
+}
+
+/// A file that can not be read may hold this machine: when, which profile.
+fn unreadable() -> (String, String) {
+    ("?".to_owned(), "?".to_owned())
 }
 
 /// The old file or the new one, also where the stick is pulled out.

@@ -161,7 +161,8 @@ impl<'t> Session<'t> {
         if self.presets.shell {
             self.say(self.words.shell_offered);
         }
-        if self.presets.language.is_some() {
+        // Where a code came with the medium, nobody may be there: its site's language is taken.
+        if self.presets.language.is_some() || self.code_is_preset() {
             return Ok(());
         }
         self.say("");
