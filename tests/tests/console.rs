@@ -79,6 +79,48 @@ fn every_exit_code_has_its_page_and_a_way_back() {
 }
 
 #[test]
+fn a_wrong_address_on_the_kernels_command_line_is_named_and_leads_to_no_dead_end() {
+    let medium = Medium::new();
+    medium
+        .write("proc/cmdline", "anode.lang=en anode.keyboard=us anode.url=http://b.example anode.proxy=192.0.2.1:3128");
+    medium.fetcher("exit 2");
+    let mut screen = medium.session();
+    screen.expect("`anode.url=http://b.example` is left out");
+    screen.expect("`anode.proxy=192.0.2.1:3128` is left out");
+    screen.expect("Error 2  usage");
+    screen.expect("2  Network settings");
+    let arguments = medium.read("arguments");
+    assert!(!arguments.contains("b.example") && !arguments.contains("--proxy"), "{arguments}");
+    screen.expect("Number:");
+    screen.type_line("2");
+    screen.expect("Network: set a proxy");
+    screen.expect("Number:");
+    screen.type_line("4");
+    // The fetcher would not take these.
+    for wrong in ["http://192.0.2.1:99999", "http://192.0.2.1?x", "http://a/../b"] {
+        screen.expect("Proxy, as");
+        screen.type_line(wrong);
+        screen.expect("A proxy looks like");
+    }
+}
+
+#[test]
+fn what_ends_the_fetcher_decides_the_page() {
+    for (signal, page) in
+        [("INT", "Error 3  declined"), ("KILL", "Error 40  hand-over"), ("TERM", "Error 70  internal")]
+    {
+        let medium = Medium::new();
+        medium.write("proc/cmdline", "anode.lang=en anode.keyboard=us");
+        medium.fetcher(&format!("kill -{signal} $$"));
+        let mut screen = medium.session();
+        if signal == "KILL" {
+            screen.expect("too little memory");
+        }
+        screen.expect(page);
+    }
+}
+
+#[test]
 fn a_machine_is_switched_off_or_started_anew_from_a_page() {
     for (choice, exit) in [("4", 102), ("5", 101)] {
         let medium = Medium::new();

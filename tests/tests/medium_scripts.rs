@@ -296,6 +296,34 @@ fn the_medium_is_the_one_whose_id_is_ours_and_nothing_on_it_can_run() {
 }
 
 #[test]
+fn a_foreign_disc_with_a_link_or_a_pipe_in_place_of_its_id_is_none_of_ours() {
+    let searched = |prepare: &dyn Fn(&Machine)| {
+        let machine = Machine::new();
+        machine.write("etc/anode/id", "0123abcd\n");
+        machine.disk("sdb", false, &[&iso()]);
+        machine.play(
+            "find",
+            "echo \"$(($(cut -d. -f1 \"$ANODE_ROOT/proc/uptime\") + 20)).00 0\" >\"$ANODE_ROOT/proc/uptime\"",
+        );
+        prepare(&machine);
+        assert_eq!(machine.run("medium", &["find"]).limit(Duration::from_secs(20)).run().exit, Some(1));
+        assert_eq!(machine.read("run/anode/medium.state"), "none\n");
+        assert!(machine.calls().contains("umount /run/anode/medium\n"), "{}", machine.calls());
+    };
+    searched(&|machine| {
+        fs::create_dir(machine.path("run/anode/medium/anode")).expect("a folder");
+        symlink(machine.path("etc/anode/id"), machine.path("run/anode/medium/anode/id")).expect("a link");
+    });
+    searched(&|machine| {
+        symlink(machine.path("etc/anode"), machine.path("run/anode/medium/anode")).expect("a link");
+    });
+    searched(&|machine| {
+        fs::create_dir(machine.path("run/anode/medium/anode")).expect("a folder");
+        let _ = Program::new("/usr/bin/mkfifo").arg(machine.path("run/anode/medium/anode/id")).run().ok();
+    });
+}
+
+#[test]
 fn the_search_for_a_medium_has_an_end_and_over_the_network_none_begins() {
     let machine = Machine::new();
     machine.write("etc/anode/id", "0123abcd\n");

@@ -44,7 +44,9 @@ impl Log {
     /// A person typed this, and the terminal repeats it.
     pub fn expect_echo(&mut self, typed: &[u8]) {
         let room = ECHO.saturating_sub(self.echo.len());
-        self.echo.extend(typed.iter().copied().filter(|byte| *byte >= b' ' && *byte != 0x7F).take(room));
+        // A terminal ends a line with CR, a paste or a scanner perhaps with LF; either is shown as a line's end.
+        let shown = typed.iter().map(|byte| if *byte == b'\r' { b'\n' } else { *byte });
+        self.echo.extend(shown.filter(|byte| (*byte >= b' ' && *byte != 0x7F) || *byte == b'\n').take(room));
     }
 
     /// Programs printed this, or the terminal repeated what was typed.
@@ -61,8 +63,9 @@ impl Log {
             (Escape::Sequence, _) => {}
             (Escape::No, 0x1B) => self.escape = Escape::Begun,
             (Escape::No, b'\n') => {
-                // What was typed ends with its line.
-                self.echo.clear();
+                // What was typed ends with its line; of several lines that were typed at once, the first.
+                let end = self.echo.iter().position(|byte| *byte == b'\n').map_or(self.echo.len(), |at| at + 1);
+                self.echo.drain(..end);
                 self.end_line();
             }
             // A bar of progress begins its line anew: the last one counts.
@@ -150,6 +153,15 @@ mod tests {
     #[test]
     fn an_echo_that_never_comes_does_not_swallow_later_lines() {
         assert_eq!(logged(&[("abc", "xyz\nabc\n")]), "xyz\nabc\n");
+    }
+
+    #[test]
+    fn of_several_lines_that_are_typed_at_once_none_is_kept() {
+        for typed in ["one\rhunter2\r", "one\nhunter2\n"] {
+            assert_eq!(logged(&[(typed, "one\r\nhunter2\r\nDone.\r\n")]), "\n\nDone.\n");
+        }
+        // A line that came with the other half of a pair, and one whose end is not typed yet.
+        assert_eq!(logged(&[("one\r\nhun", "one\r\n\r\nhun"), ("ter2\r", "ter2\r\nDone.\n")]), "\n\n\nDone.\n");
     }
 
     #[test]

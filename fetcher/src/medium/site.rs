@@ -4,6 +4,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::Machine;
+use crate::transport::{Address, PlainHttp};
 use crate::words::Language;
 
 /// `/etc/anode/medium.json`. Members that nobody knows are for later versions.
@@ -35,6 +36,8 @@ pub(super) struct Presets {
     pub profile: Option<String>,
     pub proxy: Option<String>,
     pub consoles: Vec<String>,
+    /// Words with an address that the fetcher would not take.
+    pub refused: Vec<String>,
     /// Neither these nor the medium's code are used any more: a person types what did not work.
     pub forgotten: bool,
 }
@@ -50,6 +53,8 @@ impl Presets {
             let (name, value) = word.split_once('=').unwrap_or((word, ""));
             let text = || Some(value.to_owned()).filter(|value| !value.is_empty());
             match name {
+                "anode.url" if !value.is_empty() && !is_mirror(value) => presets.refused.push(word.to_owned()),
+                "anode.proxy" if !value.is_empty() && !is_proxy(value) => presets.refused.push(word.to_owned()),
                 "anode.shell" => presets.shell = true,
                 "anode.lang" => presets.language = Language::of(value),
                 "anode.keyboard" => presets.keyboard = text(),
@@ -64,6 +69,16 @@ impl Presets {
         }
         presets
     }
+}
+
+/// Would the fetcher take it as `--site`? The medium never allows plain HTTP there.
+fn is_mirror(text: &str) -> bool {
+    Address::parse(text, PlainHttp::Refused).is_ok()
+}
+
+/// Would the fetcher take it as `--proxy`?
+pub(super) fn is_proxy(text: &str) -> bool {
+    Address::parse(text, PlainHttp::ForPinned).is_ok()
 }
 
 /// Names of devices below `/dev`, each once: the kernel's and the medium's.
@@ -96,6 +111,19 @@ mod tests {
         assert_eq!(presets.proxy.as_deref(), Some("http://192.0.2.1:3128"));
         assert!(presets.shell && presets.code.is_none() && presets.profile.is_none());
         assert!(!Presets::parse("anode.shellx anode.code=").shell);
+    }
+
+    #[test]
+    fn an_address_that_the_fetcher_would_not_take_is_left_out_and_named() {
+        let wrong = [
+            "anode.url=http://a.example",
+            "anode.url=a.example",
+            "anode.proxy=192.0.2.1:3128",
+            "anode.proxy=http://user:secret@192.0.2.1",
+        ];
+        let presets = Presets::parse(&format!("{} anode.url=https://b.example anode.proxy=", wrong.join(" ")));
+        assert_eq!(presets.refused, wrong);
+        assert_eq!((presets.urls, presets.proxy), (vec!["https://b.example".to_owned()], None));
     }
 
     #[test]

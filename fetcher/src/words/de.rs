@@ -126,6 +126,8 @@ pub(super) const MEDIUM: MediumWords = MediumWords {
     not_started: "Der Rechner hat das nicht getan. Das Protokoll sagt, warum.",
     rest: "Nichts wurde installiert. Wie weiter?",
     shell_leave: "`exit` führt hierher zurück.",
+    address_refused: "`{word}` wird ausgelassen: Das ist keine Adresse eines Spiegels (https://) oder Proxys.",
+    killed: "Der Kernel hat das Programm beendet: Wahrscheinlich hat dieser Rechner zu wenig Speicher dafür.",
 };
 
 pub(super) fn page(exit: ExitCode) -> Page {

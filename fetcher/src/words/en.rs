@@ -126,6 +126,8 @@ pub(super) const MEDIUM: MediumWords = MediumWords {
     not_started: "The machine did not do that. The log says why.",
     rest: "Nothing was installed. What now?",
     shell_leave: "`exit` leads back here.",
+    address_refused: "`{word}` is left out: that is no address of a mirror (https://) or a proxy.",
+    killed: "The kernel ended the program: most likely this machine has too little memory for it.",
 };
 
 pub(super) fn page(exit: ExitCode) -> Page {

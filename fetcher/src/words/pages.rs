@@ -77,4 +77,6 @@ pub(crate) struct MediumWords {
     pub not_started: &'static str,
     pub rest: &'static str,
     pub shell_leave: &'static str,
+    pub address_refused: &'static str,
+    pub killed: &'static str,
 }

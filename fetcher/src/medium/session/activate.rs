@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anode_bundle::ExitCode;
 use serde::Deserialize;
+use signal_hook::consts::{SIGINT, SIGKILL};
 
 use super::{Session, Step};
 
@@ -21,6 +23,18 @@ pub(super) struct Told {
     pub profile: String,
     /// Nobody confirmed it on screen. Not said: nobody did.
     pub unattended: Option<bool>,
+}
+
+/// A person ends the fetcher with Ctrl-C, and the kernel where memory runs out: that is where a large file is loaded.
+fn meaning(status: ExitStatus) -> ExitCode {
+    match (status.code(), status.signal()) {
+        (_, Some(SIGINT)) => ExitCode::Declined,
+        (_, Some(SIGKILL)) => ExitCode::HandOver,
+        (number, _) => {
+            let known = ExitCode::ALL.into_iter().find(|code| Some(i32::from(code.number())) == number);
+            known.unwrap_or(ExitCode::Internal)
+        }
+    }
 }
 
 /// How a run of the fetcher ended.
@@ -54,10 +68,10 @@ impl Session<'_> {
         if status.success() {
             return Ok(Loaded::Ready(serde_json::from_str(&report).unwrap_or_default()));
         }
-        // A signal is a Ctrl-C of the person, as far as anybody knows.
-        let number = status.code().unwrap_or(i32::from(ExitCode::Declined.number()));
-        let known = ExitCode::ALL.into_iter().find(|code| i32::from(code.number()) == number);
-        Ok(Loaded::Not(known.unwrap_or(ExitCode::Internal)))
+        if status.signal() == Some(SIGKILL) {
+            self.say(self.words.killed);
+        }
+        Ok(Loaded::Not(meaning(status)))
     }
 
     fn fetch_command(&self) -> io::Result<Command> {

@@ -161,6 +161,10 @@ impl<'t> Session<'t> {
         if self.presets.shell {
             self.say(self.words.shell_offered);
         }
+        for word in std::mem::take(&mut self.presets.refused) {
+            let said = fill(self.words.address_refused, &[("word", &line(&word, 60))]);
+            self.say(&said);
+        }
         // Where a code came with the medium, nobody may be there: its site's language is taken.
         if self.presets.language.is_some() || self.code_is_preset() {
             return Ok(());

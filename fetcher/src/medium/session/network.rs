@@ -11,6 +11,7 @@ use anode_bundle::display::line;
 
 use super::{Session, Step, Way};
 use crate::console::Echo;
+use crate::medium::site::is_proxy;
 use crate::words::fill;
 
 /// The script ends by itself after 25 seconds; a page must come after 30 whatever happens.
@@ -177,10 +178,7 @@ impl Session<'_> {
         loop {
             let typed = self.ask(self.words.ask_proxy, Echo::Shown)?;
             let typed = typed.trim();
-            let is_address = typed.strip_prefix("http://").is_some_and(|rest| {
-                !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'@')
-            });
-            if typed.is_empty() || is_address {
+            if typed.is_empty() || is_proxy(typed) {
                 self.presets.proxy = Some(typed.to_owned()).filter(|proxy| !proxy.is_empty());
                 return Ok(Step::NetworkMenu);
             }

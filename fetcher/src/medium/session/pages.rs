@@ -20,9 +20,15 @@ impl Session<'_> {
         for row in rows {
             self.say(&row);
         }
+        // Usage too: an address that the fetcher does not take is mended there.
         let network = matches!(
             exit,
-            ExitCode::Unreachable | ExitCode::Tls | ExitCode::TooSlow | ExitCode::NotASite | ExitCode::Clock
+            ExitCode::Unreachable
+                | ExitCode::Tls
+                | ExitCode::TooSlow
+                | ExitCode::NotASite
+                | ExitCode::Clock
+                | ExitCode::Usage
         );
         let own: &[Way] = if network { &[Way::Again, Way::Network] } else { &[Way::Again] };
         let ways = self.with_common_ways(own);
