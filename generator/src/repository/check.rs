@@ -242,7 +242,7 @@ fn check_type(declared: &Variable, setting: &super::value::Setting, problems: &m
         problems.push(if declared.help.is_empty() {
             problem
         } else {
-            problem.help(format!("it is the {}", declared.help))
+            problem.help(format!("`{}`: {}", declared.name, declared.help))
         });
     } else {
         warn_in_clear(declared, setting, problems);
