@@ -178,7 +178,12 @@ impl Hardware {
         program = program.args(["-qmp", &format!("unix:{},server=on,wait=off", monitor.display())]);
         program = program.args(self.firmware_arguments());
         for (number, network) in self.networks.iter().enumerate() {
-            let order = if network.starts { ",bootindex=0" } else { "" };
+            let order = match (network.starts, self.firmware) {
+                (false, _) => "",
+                (true, Firmware::Bios) => ",bootindex=0",
+                // Without the card's own program: UEFI has a driver, and that iPXE tells shim the size of its buffer for that of a file.
+                (true, _) => ",bootindex=0,romfile=",
+            };
             let device = format!("virtio-net-pci,id=nic{number},netdev=net{number}{order}");
             program = program.args(["-netdev", &format!("{},id=net{number}", network.backend), "-device", &device]);
         }
