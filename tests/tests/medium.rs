@@ -316,6 +316,14 @@ fn a_lock_is_written_only_of_what_the_distribution_signed() {
         &["Packages.xz` has the hash ", "is signed; nothing was pinned"],
     );
 
+    // Everything that was signed once can be served again.
+    distribution.package("shim-signed", "1.0-1", "");
+    site_again(
+        &|| distribution.sign(""),
+        &["older versions than were pinned, and nothing was pinned: `shim-signed` 1.0-2 → 1.0-1"],
+    );
+    distribution.package("shim-signed", "1.0-2", "");
+
     // What a medium needs is not offered any more.
     distribution.without("shim-signed");
     site_again(&|| distribution.sign(""), &["`shim-signed` is not offered: look at suite and mirror"]);

@@ -110,7 +110,8 @@ impl Bios {
     /// # Errors
     /// If the package has other files, or `grub-mkimage` fails.
     pub fn make(grub: &mut Deb, marker: &str) -> Result<Bios> {
-        let early = format!("search --no-floppy --set=root --file {marker}\nset prefix=($root)/boot/grub\n");
+        let early =
+            format!("search --no-floppy --set=root --hint=$root --file {marker}\nset prefix=($root)/boot/grub\n");
         let disc = bios_image(grub, "i386-pc-eltorito", "/boot/grub", &early, &BIOS_MODULES)?;
         Ok(Bios { disc, sector: grub.read(&format!("{BIOS_FOLDER}boot_hybrid.img"))? })
     }
@@ -246,7 +247,7 @@ fi
         let speak = self.speak();
         format!(
             "\
-search --no-floppy --set=root --file {marker}
+search --no-floppy --set=root --hint=$root --file {marker}
 set prefix=($root)/boot/grub
 {screen}{speak}{picture}set default=0
 set timeout=5
@@ -275,7 +276,7 @@ fi
     #[must_use]
     pub fn platform(&self) -> String {
         format!(
-            "search --no-floppy --set=root --file {}\nset prefix=($root)/boot/grub\nsource /boot/grub/grub.cfg\n",
+            "search --no-floppy --set=root --hint=$root --file {}\nset prefix=($root)/boot/grub\nsource /boot/grub/grub.cfg\n",
             self.marker
         )
     }

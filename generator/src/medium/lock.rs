@@ -1,6 +1,7 @@
 //! `medium.lock`: which packages a medium is made of, by what they hold. `anode medium lock` writes it; it is to be committed, because a medium that is made
 //! from the same commit is the same medium.
 
+use std::cmp::Ordering;
 use std::fs;
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::Architecture;
 use super::lists::is_path;
 use super::packages::Purpose;
+use super::version;
 
 const HEAD: &str = "\
 # Made by `anode medium lock`: the distribution's packages that the boot medium is made of, by what they hold. Each list was signed by the distribution.
@@ -125,6 +127,20 @@ impl MediumLock {
         self.packages.sort_by_key(|package| package.architecture);
     }
 
+    /// What would go back to an older version of the same suite: a mirror, or whoever stands before it, can serve what was signed once.
+    #[must_use]
+    pub fn older<'n>(&self, suite: &Suite, packages: &'n [Package]) -> Vec<(&Package, &'n Package)> {
+        let same = |kept: &&Suite| kept.architecture == suite.architecture && kept.suite == suite.suite;
+        if !self.suites.iter().any(|kept| same(&kept)) {
+            return Vec::new();
+        }
+        let pinned = self.packages(suite.architecture).filter_map(|old| {
+            let new = packages.iter().find(|new| stem(&new.name) == stem(&old.name))?;
+            (version::compare(&new.version, &old.version) == Ordering::Less).then_some((old, new))
+        });
+        pinned.collect()
+    }
+
     /// What is pinned for an architecture.
     pub fn packages(&self, architecture: Architecture) -> impl Iterator<Item = &Package> {
         self.packages.iter().filter(move |package| package.architecture == architecture)
@@ -180,6 +196,12 @@ impl MediumLock {
     }
 }
 
+/// A kernel's package has its version in its name.
+fn stem(name: &str) -> &str {
+    let is_version = |at: &usize| name[at + 1..].starts_with(|letter: char| letter.is_ascii_digit());
+    name.match_indices('-').map(|(at, _)| at).find(is_version).map_or(name, |at| &name[..at])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,5 +249,21 @@ mod tests {
             assert_ne!(text, text.replace(from, to));
             assert!(MediumLock::parse(&text.replace(from, to)).is_err(), "{to}");
         }
+    }
+
+    #[test]
+    fn what_would_go_back_is_found_also_where_the_version_is_in_the_name() {
+        let named =
+            |name: &str, version: &str| Package { version: version.to_owned(), ..package(Architecture::Amd64, name) };
+        let mut lock = MediumLock::default();
+        let kernel = |abi: &str, version: &str| named(&format!("linux-image-6.1.0-{abi}-amd64"), version);
+        lock.renew(suite(Architecture::Amd64), vec![named("shim-signed", "1.44"), kernel("56", "6.1.192-2")]);
+        let found = |suite: &Suite, packages: &[Package]| lock.older(suite, packages).len();
+        let same = suite(Architecture::Amd64);
+        assert_eq!(found(&same, &[named("shim-signed", "1.44"), kernel("57", "6.1.200-1")]), 0);
+        assert_eq!(found(&same, &[named("shim-signed", "1.39"), kernel("50", "6.1.176-1")]), 2);
+        // Another suite is somebody's decision.
+        let other = Suite { suite: "trixie".to_owned(), ..suite(Architecture::Amd64) };
+        assert_eq!(found(&other, &[named("shim-signed", "1.39")]), 0);
     }
 }

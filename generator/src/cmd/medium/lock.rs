@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::clock;
@@ -73,6 +73,16 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let (base, firmware) = (size(total(Purpose::Base)), size(total(Purpose::Firmware)));
     let (count, before) = (chosen.len(), lock.clone());
     let suite = Suite { architecture: options.arch, suite: options.suite.clone(), signed: offer.signers.clone() };
+    let older = lock.older(&suite, &chosen);
+    if !older.is_empty() {
+        let each = older.iter().map(|(old, new)| format!("`{}` {} → {}", new.name, old.version, new.version));
+        bail!(
+            "the archive offers older versions than were pinned, and nothing was pinned: {}; a mirror that is behind, or somebody \
+             who brings back what had known holes: use another mirror, or, to take them, remove `{}`",
+            each.collect::<Vec<_>>().join(", "),
+            MediumLock::PATH
+        );
+    }
     lock.renew(suite, chosen);
     if lock != before {
         replace(&options.repository.join(MediumLock::PATH), &lock.to_toml())?;
