@@ -121,6 +121,44 @@ fn what_ends_the_fetcher_decides_the_page() {
 }
 
 #[test]
+fn a_refreshed_copy_that_is_of_no_use_gives_way_to_the_one_that_came_with_the_medium() {
+    // How the fetcher ends with the refreshed copy and with the other one; how often it is called; the session's end or the page.
+    let cases = [
+        ("0", "0", 1, "Starting the installer"),
+        ("23", "0", 2, "Starting the installer"),
+        ("30", "0", 2, "Starting the installer"),
+        ("30", "22", 2, "Error 30  unreachable"),
+        ("23", "11", 2, "Error 11  code-unknown"),
+        ("11", "0", 1, "Error 11  code-unknown"),
+    ];
+    for (refreshed, other, calls, end) in cases {
+        let medium = Medium::new();
+        medium.write("proc/cmdline", "anode.lang=en anode.keyboard=us");
+        for tree in ["data", "medium"] {
+            fs::create_dir_all(medium.path(&format!("run/anode/{tree}/anode/tree"))).expect("a tree");
+            medium.write(&format!("run/anode/{tree}/anode/tree/timestamp.signed"), "x");
+        }
+        medium.fetcher(&format!("case $* in *run/anode/data/*) exit {refreshed} ;; *--cache*) exit {other} ;; esac"));
+        medium.session().expect(end);
+        let arguments = medium.read("arguments");
+        assert_eq!(arguments.lines().count(), calls, "{refreshed} {other}: {arguments}");
+    }
+}
+
+#[test]
+fn a_refreshed_copy_that_can_not_be_read_is_not_asked() {
+    let medium = Medium::new();
+    medium.write("proc/cmdline", "anode.lang=en anode.keyboard=us");
+    for tree in ["data", "medium"] {
+        fs::create_dir_all(medium.path(&format!("run/anode/{tree}/anode/tree"))).expect("a tree");
+    }
+    // What a stick that was pulled out leaves.
+    medium.write("run/anode/data/anode/tree/timestamp.signed", "");
+    assert_eq!(medium.session().exit(), Some(100));
+    assert!(medium.read("arguments").contains("--cache") && !medium.read("arguments").contains("run/anode/data"));
+}
+
+#[test]
 fn a_machine_is_switched_off_or_started_anew_from_a_page() {
     for (choice, exit) in [("4", 102), ("5", 101)] {
         let medium = Medium::new();

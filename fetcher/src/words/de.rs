@@ -128,6 +128,7 @@ pub(super) const MEDIUM: MediumWords = MediumWords {
     shell_leave: "`exit` führt hierher zurück.",
     address_refused: "`{word}` wird ausgelassen: Das ist keine Adresse eines Spiegels (https://) oder Proxys.",
     killed: "Der Kernel hat das Programm beendet: Wahrscheinlich hat dieser Rechner zu wenig Speicher dafür.",
+    other_copy: "Mit der erneuerten Kopie auf dem Stick ging es nicht: noch einmal mit der Kopie, die mit dem Medium kam.",
 };
 
 pub(super) fn page(exit: ExitCode) -> Page {

@@ -128,6 +128,7 @@ pub(super) const MEDIUM: MediumWords = MediumWords {
     shell_leave: "`exit` leads back here.",
     address_refused: "`{word}` is left out: that is no address of a mirror (https://) or a proxy.",
     killed: "The kernel ended the program: most likely this machine has too little memory for it.",
+    other_copy: "That did not work with the refreshed copy on the stick: once more with the copy that came with the medium.",
 };
 
 pub(super) fn page(exit: ExitCode) -> Page {

@@ -79,4 +79,5 @@ pub(crate) struct MediumWords {
     pub shell_leave: &'static str,
     pub address_refused: &'static str,
     pub killed: &'static str,
+    pub other_copy: &'static str,
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use anode_bundle::ExitCode;
@@ -37,6 +37,23 @@ fn meaning(status: ExitStatus) -> ExitCode {
     }
 }
 
+/// A copy that is damaged, incomplete or too old ends a run in one of these ways; so may a mirror.
+fn is_perhaps_the_copys_fault(exit: ExitCode) -> bool {
+    matches!(
+        exit,
+        ExitCode::SignatureInvalid
+            | ExitCode::MetadataExpired
+            | ExitCode::Rollback
+            | ExitCode::Integrity
+            | ExitCode::Unreachable
+    )
+}
+
+/// Is it a file whose first byte can be read?
+fn begins(file: &Path) -> bool {
+    file.is_file() && File::open(file).and_then(|mut file| file.read_exact(&mut [0])).is_ok()
+}
+
 /// How a run of the fetcher ended.
 pub(super) enum Loaded {
     /// A kernel is loaded.
@@ -45,11 +62,25 @@ pub(super) enum Loaded {
 }
 
 impl Session<'_> {
-    /// Runs `anode-fetch activate` with a person at the same terminal.
+    /// Runs `anode-fetch activate` with a person at the same terminal; once more, if the copy on the stick may be what is wrong.
     pub(super) fn activate(&mut self) -> io::Result<Loaded> {
         // The copy on the medium may be the only one: it is waited for, as long as it is looked for.
         self.wait_for_medium();
-        let mut command = self.fetch_command()?;
+        let mut copies = self.copies().into_iter();
+        let first = self.fetch(copies.next())?;
+        let Loaded::Not(exit) = first else { return Ok(first) };
+        let Some(other) = copies.next().filter(|_| is_perhaps_the_copys_fault(exit)) else { return Ok(first) };
+        self.say("");
+        self.say(self.words.other_copy);
+        Ok(match self.fetch(Some(other))? {
+            // Neither did; the newer one's page says more.
+            Loaded::Not(again) if is_perhaps_the_copys_fault(again) => Loaded::Not(exit),
+            ended => ended,
+        })
+    }
+
+    fn fetch(&mut self, copy: Option<PathBuf>) -> io::Result<Loaded> {
+        let mut command = self.fetch_command(copy)?;
         self.say("");
         let mut child = match command.spawn() {
             Ok(child) => child,
@@ -74,7 +105,7 @@ impl Session<'_> {
         Ok(Loaded::Not(meaning(status)))
     }
 
-    fn fetch_command(&self) -> io::Result<Command> {
+    fn fetch_command(&self, copy: Option<PathBuf>) -> io::Result<Command> {
         let machine = &self.machine;
         let mut command = Command::new(machine.path("bin/anode-fetch"));
         command.args(["activate", "--kexec", "--json", "--lang", self.language.tag()]);
@@ -93,7 +124,9 @@ impl Session<'_> {
                 command.arg(option).arg(path);
             }
         };
-        file("--cache", self.copy());
+        if let Some(copy) = copy {
+            file("--cache", copy);
+        }
         file("--ca", machine.path("etc/anode/ca.pem"));
         file("--client-cert", machine.path("etc/anode/client.pem"));
         file("--client-key", machine.path("etc/anode/client.key"));
@@ -107,14 +140,12 @@ impl Session<'_> {
         Ok(command)
     }
 
-    /// The signed tree on the medium: the one that was refreshed on a stick, else the one that came with the image.
-    pub(super) fn copy(&self) -> PathBuf {
+    /// The signed trees on the medium: the one that was refreshed on a stick, then the one that came with the image. Which is newer, the fetcher says.
+    pub(super) fn copies(&self) -> Vec<PathBuf> {
         let refreshed = self.machine.path("run/anode/data/anode/tree");
-        if refreshed.join("timestamp.signed").exists() {
-            refreshed
-        } else {
-            self.machine.path("run/anode/medium/anode/tree")
-        }
+        let came_along = self.machine.path("run/anode/medium/anode/tree");
+        let first = Some(refreshed).filter(|tree| begins(&tree.join("timestamp.signed")));
+        first.into_iter().chain(Some(came_along).filter(|tree| tree.exists())).collect()
     }
 
     /// Does the code come from the medium, rather than from a person?

@@ -77,7 +77,7 @@ impl Session<'_> {
         if self.machine.run("lib/anode/wifi", &["possible"]) {
             own.push(Way::Wireless);
         }
-        if self.copy().exists() {
+        if !self.copies().is_empty() {
             own.push(Way::Copy);
         }
         if is_up {
