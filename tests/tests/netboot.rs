@@ -28,7 +28,7 @@ username = \"ops\"
 ssh_keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExamp ops@example.org\"]
 ";
 /// Longer than any machine takes under emulation to say it.
-const LIMIT: Duration = Duration::from_secs(240);
+const LIMIT: Duration = Duration::from_secs(400);
 
 /// Downloads stay from one run to the next.
 fn downloads() -> PathBuf {
@@ -107,7 +107,7 @@ fn the_folder_is_the_same_bytes_twice_names_public_profiles_and_appears_whole_or
 }
 
 #[test]
-fn machines_boot_the_medium_over_a_network_whosedhcp_server_stays_as_it_is() {
+fn machines_boot_the_medium_over_a_network_whose_dhcp_server_stays_as_it_is() {
     let Some(network) = Network::new() else { return };
     let site = site();
     let (proxy, reserved) = (site.scratch("proxy"), site.scratch("reserved"));
