@@ -20,7 +20,7 @@ use crate::pages;
 use crate::plan::{Ingredients, Memo, Object, Packs, Plan, Progress, plan};
 use crate::publish::lineage_line;
 use crate::repository::Repository;
-use crate::tree::{LINEAGE, Staging};
+use crate::tree::{BootFile, BootFiles, LINEAGE, Staging};
 use crate::trusted::{self, TrustedSite};
 
 const MEMO: &str = ".anode/memo";
@@ -59,6 +59,8 @@ pub struct Order<'a> {
     pub out: &'a Path,
     /// Trees that this one may have to be newer than, besides the one at `out`.
     pub previous: Vec<Previous>,
+    /// A folder with the medium and its netboot files, published beside the site; without one, those of the tree at `out` stay.
+    pub boot: Option<&'a Path>,
 }
 
 /// A release that nobody has signed yet, and everything that it refers to.
@@ -272,7 +274,7 @@ pub fn draft(source: &Source<'_>, seal: &SealRoot, memo: &Memo, trees: &[Previou
 /// # Errors
 /// If a key is missing or wrong, or the disk is full. The tree at `out` is then as it was.
 pub fn build(order: Order<'_>) -> Result<Built> {
-    let Order { source, ring, out, previous } = order;
+    let Order { source, ring, out, previous, boot } = order;
     let seal = trusted::seal_root(source.folder, ring)?;
     let release_key = source.site.signer(ring, SecretName::Release)?;
     let timestamp_key = source.site.signer(ring, SecretName::Timestamp)?;
@@ -302,7 +304,9 @@ pub fn build(order: Order<'_>) -> Result<Built> {
         }
     };
 
-    let new_objects = write_content(&staging, &source, &draft, &trees)?;
+    let boot = boot.map_or_else(|| BootFiles::of_tree(out), BootFiles::read)?;
+    let new_objects = write_content(&staging, &source, &draft, &trees, &boot.listed)?;
+    boot.write(&staging, &release_key, source.site.id(), version)?;
     staging.write(&tree::release(version), &signed_release.body)?;
     staging.write(&tree::release_signature(version), &signed_release.signature)?;
     staging.write(LINEAGE, lineage(&trees, out, reference).as_bytes())?;
@@ -341,6 +345,7 @@ pub(crate) fn write_content(
     source: &Source<'_>,
     draft: &Draft,
     trees: &[Previous],
+    boot: &[BootFile],
 ) -> Result<usize> {
     let new_objects = write_objects(staging, &draft.plan, trees, source.progress)?;
     for (hash, file) in source.mirrored {
@@ -349,7 +354,7 @@ pub(crate) fn write_content(
     for (path, bytes) in &source.site.chain.files {
         staging.write(path, bytes)?;
     }
-    for (path, bytes) in pages::pages(source.site, &draft.release, &draft.plan.public_profiles)? {
+    for (path, bytes) in pages::pages(source.site, &draft.release, &draft.plan.public_profiles, boot)? {
         staging.write(&path, &bytes)?;
     }
     for (path, bytes) in &draft.plan.public_files {

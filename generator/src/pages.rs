@@ -8,6 +8,7 @@ use serde::Serialize;
 use tera::{Context, Tera};
 
 use crate::plan::PublicProfile;
+use crate::tree::BootFile;
 use crate::trusted::TrustedSite;
 
 const INDEX: &str = include_str!("../../site/index.html");
@@ -17,7 +18,12 @@ const STYLE: &str = include_str!("../../site/style.css");
 ///
 /// # Errors
 /// If the template is broken.
-pub fn pages(site: &TrustedSite, release: &Release, profiles: &[PublicProfile]) -> Result<BTreeMap<String, Vec<u8>>> {
+pub fn pages(
+    site: &TrustedSite,
+    release: &Release,
+    profiles: &[PublicProfile],
+    boot: &[BootFile],
+) -> Result<BTreeMap<String, Vec<u8>>> {
     #[derive(Serialize)]
     struct Health<'a> {
         site: &'a str,
@@ -43,6 +49,7 @@ pub fn pages(site: &TrustedSite, release: &Release, profiles: &[PublicProfile]) 
     context.insert("title", &site.config.title);
     context.insert("health", &health);
     context.insert("profiles", profiles);
+    context.insert("boot", boot);
     let page = tera.render("index.html", &context)?;
     Ok(BTreeMap::from([
         ("index.html".to_owned(), page.into_bytes()),

@@ -45,6 +45,9 @@ pub(super) struct Options {
     /// Put the pinned kernels, initrds and images into the tree, and have media ask there first; `mirror = true` in `[site]` does so always
     #[arg(long)]
     mirror: bool,
+    /// A folder with the medium and its netboot files, published as `boot/` with signed hashes; without it, those of the earlier tree stay
+    #[arg(long, value_name = "DIR", conflicts_with = "propose")]
+    boot: Option<PathBuf>,
     #[command(flatten)]
     files: Files,
     /// The build's time, such as 2026-11-21T09:00:00Z [default: SOURCE_DATE_EPOCH, else now]
@@ -65,7 +68,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         folder,
         |site| options.place.ring(site),
         &out,
-        &Conditions { at, mirror, files: &options.files },
+        &Conditions { at, mirror, files: &options.files, boot: options.boot.as_deref() },
         |site| match &options.previous {
             Some(previous) => previous_tree(previous, options.ca.as_deref(), site),
             None => Ok(None),
@@ -183,13 +186,14 @@ pub(super) struct Conditions<'a> {
     at: Moment,
     mirror: Mirroring,
     files: &'a Files,
+    boot: Option<&'a Path>,
 }
 
 impl Conditions<'static> {
     /// As the site says, with the usual cache.
     pub fn at(at: Moment) -> Conditions<'static> {
         static USUAL: Files = Files::usual();
-        Conditions { at, mirror: Mirroring::AsTheSiteSays, files: &USUAL }
+        Conditions { at, mirror: Mirroring::AsTheSiteSays, files: &USUAL, boot: None }
     }
 }
 
@@ -201,11 +205,11 @@ pub(super) fn compile(
     conditions: &Conditions<'_>,
     previous: impl FnOnce(&mut TrustedSite) -> Result<Option<Previous>>,
 ) -> Result<(Built, Problems)> {
-    let Conditions { at, mirror, files } = *conditions;
+    let Conditions { at, mirror, files, boot } = *conditions;
     let (mut prepared, ring) = Prepared::load_with(folder, at, mirror, ring, Purpose::Build)?;
     let previous = previous(&mut prepared.site)?.into_iter().collect();
     prepared.mirrored = gather(&prepared.repository, out, files)?;
-    let built = build(Order { source: prepared.source(at), ring: &ring, out, previous })?;
+    let built = build(Order { source: prepared.source(at), ring: &ring, out, previous, boot })?;
     Ok((built, prepared.warnings))
 }
 
@@ -225,7 +229,8 @@ fn propose(options: &Options) -> Result<ExitCode> {
         None => None,
     };
     prepared.mirrored = gather(&prepared.repository, &out, &options.files)?;
-    let order = Order { source: prepared.source(at), ring: &ring, out: &out, previous: previous.into_iter().collect() };
+    let previous = previous.into_iter().collect();
+    let order = Order { source: prepared.source(at), ring: &ring, out: &out, previous, boot: None };
     let (proposal, draft) = strict::propose(order, commit)?;
     if !prepared.warnings.is_empty() {
         say(prepared.warnings.render(colour()).trim_end());

@@ -24,7 +24,7 @@ use crate::keys::{KeyRing, SecretName};
 use crate::probe::{Attempt, Traffic, probe};
 use crate::publish::{Swapped, Target, read_timestamp};
 use crate::repository;
-use crate::tree::{TreeFolder, audit, hold};
+use crate::tree::{TreeFolder, audit, audit_boot_files, hold};
 use crate::trusted::TrustedSite;
 
 #[derive(Args)]
@@ -64,7 +64,8 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     target.check_lineage(&tree)?;
     let mut folder = TreeFolder::new(&tree);
     let base = shown(&tree);
-    let audit = audit(&mut folder, &base, &root, now).context("auditing the tree")?;
+    let mut audit = audit(&mut folder, &base, &root, now).context("auditing the tree")?;
+    audit.findings.extend(audit_boot_files(&mut folder, &base, &audit.release_keys, now));
     for finding in &audit.findings {
         let severity = if finding.fatal { "error" } else { "warning" };
         say(&format!("{severity}: `{}`: {}", finding.what, finding.problem));

@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::reach::open;
 use super::{print, print_json, refused, say, size};
 use crate::clock;
-use crate::tree::{Audit, audit};
+use crate::tree::{Audit, audit, audit_boot_files};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -78,7 +78,8 @@ fn look(options: &Options) -> Result<ExitCode> {
         Some(file) => Shipped::read(file)?,
         None => tree_root(transport.as_mut(), &base, now)?,
     };
-    let audit = audit(transport.as_mut(), &base, &root, now)?;
+    let mut audit = audit(transport.as_mut(), &base, &root, now)?;
+    audit.findings.extend(audit_boot_files(transport.as_mut(), &base, &audit.release_keys, now));
     if options.json {
         print_json(&Audited { sound: audit.is_sound(), audit: &audit })?;
     } else {

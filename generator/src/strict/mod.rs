@@ -139,11 +139,11 @@ impl Proposed {
 /// # Errors
 /// If the secret is missing, or the folder holds something else.
 pub fn propose(order: Order<'_>, commit: String) -> Result<(Proposal, Draft)> {
-    let Order { source, ring, out, previous } = order;
+    let Order { source, ring, out, previous, boot: _ } = order;
     let seal = trusted::seal_root(source.folder, ring)?;
     let staging = Staging::begin(out)?;
     let draft = draft(&source, &seal, &Memo::empty(&seal), &previous)?;
-    write_content(&staging, &source, &draft, &previous)?;
+    write_content(&staging, &source, &draft, &previous, &[])?;
     let proposal = Proposal {
         format: 1,
         site: source.site.id().clone(),

@@ -4,7 +4,7 @@ use anode_bundle::client::{Event, Request, Snapshot, Transport};
 use anode_bundle::document::{Document as _, MapRoot, MapStart, Root};
 use anode_bundle::index::{self, Entry, Node};
 use anode_bundle::name::{Sha256, tree};
-use anode_bundle::signature;
+use anode_bundle::signature::{self, ListedKey};
 use anode_bundle::trust::{Clock, Trust};
 use anode_bundle::{Moment, Refusal, document, seal};
 use anode_fetch::activate::{Shipped, Sources};
@@ -34,6 +34,9 @@ pub struct Audit {
     pub bytes: u64,
     /// What is wrong, or will be soon.
     pub findings: Vec<Finding>,
+    /// The keys that sign releases now.
+    #[serde(skip)]
+    pub release_keys: Vec<ListedKey>,
 }
 
 /// A document's version and end.
@@ -105,6 +108,7 @@ pub fn audit(transport: &mut dyn Transport, base: &str, shipped: &Shipped, now: 
         packs,
         bytes: walk.bytes,
         findings: walk.findings,
+        release_keys: root.roles.release.keys,
     })
 }
 

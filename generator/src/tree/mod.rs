@@ -1,10 +1,12 @@
 //! The published tree on disk: building it beside the old one, reading it, auditing it.
 
 mod audit;
+mod boot_files;
 mod folder;
 mod staging;
 
 pub use audit::{Audit, Finding, audit};
+pub use boot_files::{BootFile, BootFiles, audit_boot_files};
 pub use folder::TreeFolder;
 pub use staging::{Staging, hash_file, hold, lock, remove_folder, sync_folder};
 
