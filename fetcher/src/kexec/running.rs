@@ -65,14 +65,19 @@ fn is_listed(keys: &str, key: &str) -> bool {
     !key.is_empty() && keys.lines().any(|line| line.contains(" asymmetri ") && line.contains(&wanted))
 }
 
+/// The crate has no number of it for 64-bit ARM with musl (`arch/arm64`, `include/uapi/asm-generic/unistd.h` of Linux).
+#[cfg(target_arch = "aarch64")]
+const KEXEC_FILE_LOAD: libc::c_long = 294;
+#[cfg(not(target_arch = "aarch64"))]
+const KEXEC_FILE_LOAD: libc::c_long = libc::SYS_kexec_file_load;
+
 /// kexec_file_load(2), without flags.
 #[expect(unsafe_code, reason = "no crate wraps this call")]
 fn kexec_file_load(kernel: &File, initrd: &File, line: &CString) -> io::Result<()> {
     // SAFETY: both descriptors are open for the whole call; the kernel reads `length` bytes of the line, its final zero among them.
     let length = line.as_bytes_with_nul().len();
-    let answer = unsafe {
-        libc::syscall(libc::SYS_kexec_file_load, kernel.as_raw_fd(), initrd.as_raw_fd(), length, line.as_ptr(), 0_u64)
-    };
+    let answer =
+        unsafe { libc::syscall(KEXEC_FILE_LOAD, kernel.as_raw_fd(), initrd.as_raw_fd(), length, line.as_ptr(), 0_u64) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

@@ -16,7 +16,7 @@ use super::host::Tool;
 const BIOS_FOLDER: &str = "usr/lib/grub/i386-pc/";
 
 /// What the image for a BIOS can do by itself: nothing is loaded later.
-const BIOS_MODULES: [&str; 26] = [
+const BIOS_MODULES: [&str; 27] = [
     "biosdisk",
     "iso9660",
     "part_msdos",
@@ -41,6 +41,7 @@ const BIOS_MODULES: [&str; 26] = [
     "all_video",
     "vbe",
     "gfxterm",
+    "gfxterm_background",
     "png",
     "loadenv",
 ];
