@@ -344,6 +344,10 @@ fn combinations_that_make_no_sense_are_refused_with_what_helps() {
             format!("{disk}source = \"container\"\ncontainer_image = \"example.org/os:1\""),
             "the container has no digest",
         ),
+        (
+            format!("{disk}network_by_hardware = true\ninterface = \"eno1\""),
+            "the network is to be found out on the machine, and is said here too",
+        ),
         (format!("{disk}packages_from = \"nfs\""), "no NFS server is named"),
         ("partitioning = \"raid1\"\ndisks = [\"/dev/sda\"]".to_owned(), "a mirror needs two disks"),
         (format!("{disk}disks = [\"/dev/sda\"]"), "several disks are used by `raid1` only"),

@@ -15,6 +15,7 @@ mod inheritance;
 mod injection;
 mod language;
 mod matrix;
+mod network;
 mod parts;
 mod refusals;
 mod secrets;
