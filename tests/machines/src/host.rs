@@ -87,6 +87,20 @@ impl Host {
         self.site.code(&[Site::SERVER, Site::WORKSTATION], &[])
     }
 
+    /// Lays kernel and initrd where the operator's command keeps what it downloaded: the machines' name of the mirror means nothing to it.
+    ///
+    /// # Panics
+    /// If they can not be copied.
+    pub fn keep_for_mirroring(&self) {
+        for name in ["linux", "initrd.gz"] {
+            let path = installer().join(name);
+            let sum = Program::new("sha256sum").arg(&path).run().ok().stdout[..64].to_owned();
+            let place = kept("downloads").join(&sum[..2]);
+            fs::create_dir_all(&place).expect("a folder for downloads");
+            fs::copy(&path, place.join(sum)).expect("keeping a file of the installer");
+        }
+    }
+
     /// Makes the medium of the site.
     ///
     /// # Panics
