@@ -5,7 +5,7 @@
 
 use anode_bundle::name::SafePath;
 
-use super::layers::Layers;
+use super::layers::{Layers, WHERE_SNIPPETS_LIE};
 use crate::diagnose::{Problem, Problems};
 use crate::repository::{FileTemplate, Setting, Value};
 
@@ -28,7 +28,9 @@ pub struct Entry<'r> {
 impl Entry<'_> {
     /// The snippet, and what to say if there is none: what a manifest names was checked when it was loaded.
     pub fn main(&self) -> (String, Option<Problem>) {
-        let missing = |setting: &Setting| Problem::at(&setting.origin, format!("there is no snippet `{}`", self.name));
+        let missing = |setting: &Setting| {
+            Problem::at(&setting.origin, format!("there is no snippet `{}`", self.name)).help(WHERE_SNIPPETS_LIE)
+        };
         (self.name.to_owned(), self.setting.map(missing))
     }
 }

@@ -14,6 +14,10 @@ use crate::repository::{
     Value, Variable, VariableType,
 };
 
+/// Where a snippet of any name would be found; said where no known one has a name that is near.
+pub const WHERE_SNIPPETS_LIE: &str =
+    "a snippet lies beside the profile, in `orgs/<org>/snippets/`, in `snippets/`, or with the definition";
+
 /// The layers of one rendering.
 #[derive(Clone, Copy)]
 pub struct Layers<'r> {

@@ -9,7 +9,7 @@ use anode_bundle::pack::{Blob, Boot, Contents, File, Insert, Installer, Manifest
 
 use super::each::{self, Entry};
 use super::escape::Rule;
-use super::layers::{self, Layers};
+use super::layers::{self, Layers, WHERE_SNIPPETS_LIE};
 use super::templates::{self, Closure};
 use super::usage::Trace;
 use super::{Parsed, Rendered, Renderer, address, markers, slots, tags};
@@ -305,7 +305,9 @@ impl<'a, 'r> Pass<'a, 'r> {
     ) -> Option<(String, Vec<Insert>)> {
         let name = "manifest.toml";
         let source = Arc::new(Source { path: template.origin.source.path.clone(), text });
-        let missing = |inner: &str| Problem::at(&template.origin, format!("there is no snippet `{inner}`"));
+        let missing = |inner: &str| {
+            Problem::at(&template.origin, format!("there is no snippet `{inner}`")).help(WHERE_SNIPPETS_LIE)
+        };
         let inner = tags::includes(&source.text).into_iter();
         let inner = inner.map(|(inner, _)| ((inner.to_owned(), Some(missing(inner))), false));
         let mut sources = match templates::closure(&self.layers, inner) {

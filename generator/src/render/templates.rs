@@ -9,7 +9,7 @@ use tera::{ErrorKind, Tera};
 
 use super::branches::Branches;
 use super::escape::{CLOSE, OPEN, Rule};
-use super::layers::Layers;
+use super::layers::{Layers, WHERE_SNIPPETS_LIE};
 use super::tags::{Call, assigned, calls, includes, tags};
 use super::texts::{Texts, Wanted};
 use crate::diagnose::{Problem, Problems, Source, line_span, nearest};
@@ -75,7 +75,8 @@ pub fn closure(
             continue;
         }
         let missing = |inner: &str, span| {
-            Problem::error(&source.path, format!("there is no snippet `{inner}`")).in_source(source, span)
+            let problem = Problem::error(&source.path, format!("there is no snippet `{inner}`"));
+            problem.in_source(source, span).help(WHERE_SNIPPETS_LIE)
         };
         for (inner, span) in includes(&source.text) {
             open.push(((inner.to_owned(), Some(missing(inner, span))), false));

@@ -134,6 +134,16 @@ fn what_is_wrong_with_the_entries_of_a_list_or_map_is_said_where_it_was_set() {
 }
 
 #[test]
+fn a_snippet_whose_name_is_near_no_other_is_refused_with_the_places_where_snippets_lie() {
+    let fixture = Fixture::with("language");
+    fixture.replace(PROFILE, "[\"one\", \"two\"]", "[\"one\", \"something-else\"]");
+    let problems = rendered(&fixture).err().unwrap();
+    let wanted =
+        "there is no snippet `something-else` (a snippet lies beside the profile, in `orgs/<org>/snippets/`, in";
+    assert!(problems.iter().any(|problem| problem.contains(wanted)), "{problems:?}");
+}
+
+#[test]
 fn a_text_that_can_not_be_carried_is_refused_at_the_call() {
     let fixture = Fixture::with("language");
     let template = "installers/language/all.json";
