@@ -67,13 +67,14 @@ impl Terminal for Standard {
     }
 
     fn ask(&mut self, question: &str, echo: Echo) -> io::Result<Option<Zeroizing<String>>> {
+        // Before the question is seen: whoever answers at once, or a scanner, would be shown what is to be hidden, and lose it.
+        let quiet = (echo != Echo::Shown && self.is_typed()).then(Quiet::begin).transpose()?;
         let mut screen = io::stderr();
         write!(screen, "{question}: ")?;
         screen.flush()?;
-        if echo == Echo::Shown || !self.is_typed() {
+        if quiet.is_none() {
             return read_line(&mut |_| Ok(()), Keys::plain());
         }
-        let _quiet = Quiet::begin()?;
         let line = read_line(
             &mut |feedback| {
                 screen.write_all(feedback.as_bytes())?;
