@@ -206,7 +206,8 @@ fn load(
     };
     let (archive, paths) = initrd_archive(&activated.files()?, &activated.selection, carry)?;
     // The site's own authorities, and those of whoever else has what was pinned: hashes decide.
-    let credentials = credentials(&reach.authorities, reach.client.as_ref())?.and_public();
+    let credentials = credentials(&reach.authorities, reach.client.as_ref())?;
+    let credentials = if reach.authorities.is_empty() { credentials } else { credentials.and_public() };
     let settings =
         Settings { credentials, plain_http: PlainHttp::ForPinned, limits: blob::LIMITS, proxy: reach.proxy.clone() };
     let cache = reach.cache.clone().map(Folder::new);

@@ -47,8 +47,9 @@ pub(super) fn files(files: &[FilledFile], network: Network) -> Result<Vec<Filled
     Ok(carried)
 }
 
-/// Does a 64-bit little-endian ELF file name a dynamic linker? `None`: it is no such file.
-fn needs_linker(elf: &[u8]) -> Option<bool> {
+/// Does a 64-bit little-endian ELF file name a dynamic linker? `None`: it is no such file, or its headers are broken.
+#[must_use]
+pub fn needs_linker(elf: &[u8]) -> Option<bool> {
     let number = |at: usize, width: usize| {
         let bytes = elf.get(at..at.checked_add(width)?)?;
         Some(bytes.iter().rev().fold(0_usize, |number, byte| number << 8 | usize::from(*byte)))

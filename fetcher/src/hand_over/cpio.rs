@@ -77,11 +77,11 @@ pub fn archive(files: &[&FilledFile]) -> Result<Zeroizing<Vec<u8>>, Unfit> {
     let mut out = Writer { bytes: Zeroizing::new(Vec::with_capacity(room(&files, &folders))), entries: 0 };
     out.bytes.resize(BLOCK, 0);
     for folder in folders {
-        out.entry(folder, FOLDER, 2, 0, &[]);
+        out.entry(folder, FOLDER, 2, &[]);
     }
     for file in files {
-        let length = u32::try_from(file.bytes.len()).map_err(|_| Unfit::TooLarge(file.path.clone()))?;
-        out.entry(file.path.as_str(), REGULAR | file.mode & 0o777, 1, length, &file.bytes);
+        u32::try_from(file.bytes.len()).map_err(|_| Unfit::TooLarge(file.path.clone()))?;
+        out.entry(file.path.as_str(), REGULAR | file.mode & 0o777, 1, &file.bytes);
     }
     out.end();
     Ok(out.bytes)
@@ -137,34 +137,36 @@ struct Writer {
 }
 
 impl Writer {
-    fn entry(&mut self, name: &str, mode: u32, links: u32, length: u32, bytes: &[u8]) {
+    fn entry(&mut self, name: &str, mode: u32, links: u32, bytes: &[u8]) {
         self.entries += 1;
-        // A path of at most eight parts of 128 bytes.
-        let name_length = u32::try_from(name.len() + 1).unwrap_or(u32::MAX);
-        let (owner, time, device, sum) = (0, 0, 0, 0);
-        let inode = self.entries;
-        self.bytes.extend_from_slice(b"070701");
-        for field in [inode, mode, owner, owner, links, time, length, device, device, device, device, name_length, sum]
-        {
-            self.bytes.extend_from_slice(format!("{field:08X}").as_bytes());
-        }
-        self.bytes.extend_from_slice(name.as_bytes());
-        self.bytes.push(0);
-        self.align(4);
-        self.bytes.extend_from_slice(bytes);
-        self.align(4);
+        append_entry(&mut self.bytes, self.entries, name, mode, links, bytes);
     }
 
     fn end(&mut self) {
-        self.entries = 0;
-        self.entry(END, 0, 1, 0, &[]);
-        self.align(BLOCK);
+        append_entry(&mut self.bytes, 0, END, 0, 1, &[]);
+        align(&mut self.bytes, BLOCK);
     }
+}
 
-    fn align(&mut self, to: usize) {
-        let length = self.bytes.len().next_multiple_of(to);
-        self.bytes.resize(length, 0);
+/// One entry of an archive in the format *newc* (cpio(5)), owned by root and without a time. Sizes have eight hex digits: what is larger is the caller's
+/// to refuse.
+pub fn append_entry(out: &mut Vec<u8>, inode: u32, name: &str, mode: u32, links: u32, bytes: &[u8]) {
+    let (owner, time, device, sum) = (0, 0, 0, 0);
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let name_length = u32::try_from(name.len() + 1).unwrap_or(u32::MAX);
+    out.extend_from_slice(b"070701");
+    for field in [inode, mode, owner, owner, links, time, length, device, device, device, device, name_length, sum] {
+        out.extend_from_slice(format!("{field:08X}").as_bytes());
     }
+    out.extend_from_slice(name.as_bytes());
+    out.push(0);
+    align(out, 4);
+    out.extend_from_slice(bytes);
+    align(out, 4);
+}
+
+fn align(out: &mut Vec<u8>, to: usize) {
+    out.resize(out.len().next_multiple_of(to), 0);
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ use anode_bundle::pack::{FilledFile, Manifest};
 use zeroize::Zeroizing;
 
 pub(crate) use carried::PROXY;
-pub use cpio::{BLOCK, Unfit, archive, check_path};
+pub use carried::needs_linker;
+pub use cpio::{BLOCK, Unfit, append_entry, archive, check_path};
 pub(crate) use new_file::NewFile;
 pub use selection::{ClockState, RunFacts, SELECTION_FILE, Selection};
 

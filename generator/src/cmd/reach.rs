@@ -45,10 +45,15 @@ pub(super) fn https(url: &str, ca: Option<&Path>) -> Result<Https> {
     };
     // Plain HTTP is for this machine only; the transport refuses it for every other.
     let plain_http = if url.starts_with("http://") { PlainHttp::OnLoopback } else { PlainHttp::Refused };
-    Ok(Https::new(Settings {
-        credentials: Credentials::new(&authorities, None)?,
-        plain_http,
-        limits: Limits::default(),
-        proxy: None,
-    }))
+    transport(&authorities, None, plain_http)
+}
+
+/// The same for whoever has read the files: authorities, and a certificate with its key, all PEM.
+pub(super) fn transport(
+    authorities: &[Vec<u8>],
+    client: Option<(&[u8], &[u8])>,
+    plain_http: PlainHttp,
+) -> Result<Https> {
+    let credentials = Credentials::new(authorities, client)?;
+    Ok(Https::new(Settings { credentials, plain_http, limits: Limits::default(), proxy: None }))
 }

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use anode_fetch::hand_over::{BLOCK, append_entry};
+
 /// What a path is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
@@ -47,36 +49,21 @@ fn place(nodes: &mut Nodes, path: &str, node: Node) {
     nodes.insert(path.to_owned(), node);
 }
 
-/// The archive. A path sorts behind the folder that it lies in, so that every parent comes first.
+/// The archive. A path sorts behind the folder that it lies in, so that every parent comes first. Files of a package are smaller than 256 MiB, and
+/// paths have less than 4096 bytes.
 #[must_use]
 pub fn archive(nodes: &Nodes) -> Vec<u8> {
     let mut out = Vec::new();
     for (number, (path, node)) in (1_u32..).zip(nodes) {
         match node {
-            Node::Folder => entry(&mut out, number, path, 0o040_755, 2, &[]),
-            Node::File { mode, bytes } => entry(&mut out, number, path, 0o100_000 | mode & 0o777, 1, bytes),
-            Node::Link(target) => entry(&mut out, number, path, 0o120_777, 1, target.as_bytes()),
+            Node::Folder => append_entry(&mut out, number, path, 0o040_755, 2, &[]),
+            Node::File { mode, bytes } => append_entry(&mut out, number, path, 0o100_000 | mode & 0o777, 1, bytes),
+            Node::Link(target) => append_entry(&mut out, number, path, 0o120_777, 1, target.as_bytes()),
         }
     }
-    entry(&mut out, 0, END, 0, 1, &[]);
-    out.resize(out.len().next_multiple_of(512), 0);
+    append_entry(&mut out, 0, END, 0, 1, &[]);
+    out.resize(out.len().next_multiple_of(BLOCK), 0);
     out
-}
-
-fn entry(out: &mut Vec<u8>, inode: u32, name: &str, mode: u32, links: u32, bytes: &[u8]) {
-    let (owner, time, device, sum) = (0, 0, 0, 0);
-    // Files of a package are smaller than 256 MiB, and paths have less than 4096 bytes.
-    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    let name_length = u32::try_from(name.len() + 1).unwrap_or(u32::MAX);
-    out.extend_from_slice(b"070701");
-    for field in [inode, mode, owner, owner, links, time, length, device, device, device, device, name_length, sum] {
-        out.extend_from_slice(format!("{field:08X}").as_bytes());
-    }
-    out.extend_from_slice(name.as_bytes());
-    out.push(0);
-    out.resize(out.len().next_multiple_of(4), 0);
-    out.extend_from_slice(bytes);
-    out.resize(out.len().next_multiple_of(4), 0);
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! As much of ELF as a medium needs: the texts that a kernel module says of itself, and whether a program starts by itself. 64 bits, little-endian; every
 //! offset is checked, because the bytes may be anything. Format: `elf(5)`.
 
-use super::Architecture;
+use anode_fetch::hand_over::needs_linker;
 
-/// The program header that names a dynamic linker.
-const INTERPRETER: usize = 3;
+use super::Architecture;
 
 /// A parsed header.
 #[derive(Debug, Clone, Copy)]
@@ -37,12 +36,8 @@ impl<'a> Elf<'a> {
     /// Does it name a dynamic linker? `None`: its headers are broken.
     #[must_use]
     pub fn needs_linker(&self) -> Option<bool> {
-        let (table, size, count) = (self.number(32, 8)?, self.number(54, 2)?, self.number(56, 2)?);
-        let mut found = false;
-        for index in 0..count {
-            found |= self.number(index.checked_mul(size)?.checked_add(table)?, 4)? == INTERPRETER;
-        }
-        Some(found)
+        // As the fetcher judges itself before it is carried into another initrd.
+        needs_linker(self.bytes)
     }
 
     /// The bytes of a section.

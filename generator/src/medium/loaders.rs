@@ -90,19 +90,24 @@ impl Efi {
     /// # Errors
     /// If a package does not have its file.
     pub fn read(architecture: Architecture, shim: &mut Deb, grub: &mut Deb) -> Result<Efi> {
-        let (short, platform) = match architecture {
-            Architecture::Amd64 => ("x64", "x86_64-efi"),
-            Architecture::Arm64 => ("aa64", "arm64-efi"),
-        };
-        let first = shim.read(&format!("usr/lib/shim/shim{short}.efi.signed")).context("reading `shim-signed`")?;
-        let second = grub.read(&format!("usr/lib/grub/{platform}-signed/gcd{short}.efi.signed"));
-        let second = second.context("reading the signed GRUB")?;
-        let names = match architecture {
-            Architecture::Amd64 => ("BOOTX64.EFI", "grubx64.efi"),
-            Architecture::Arm64 => ("BOOTAA64.EFI", "grubaa64.efi"),
+        let (first, second) = signed(architecture, shim, grub, "gcd")?;
+        let (names, platform) = match architecture {
+            Architecture::Amd64 => (("BOOTX64.EFI", "grubx64.efi"), "x86_64-efi"),
+            Architecture::Arm64 => (("BOOTAA64.EFI", "grubaa64.efi"), "arm64-efi"),
         };
         Ok(Efi { first: (names.0, first), second: (names.1, second), platform })
     }
+}
+
+/// shim and one flavour of GRUB, as the distribution signed them.
+fn signed(architecture: Architecture, shim: &mut Deb, grub: &mut Deb, flavour: &str) -> Result<(Vec<u8>, Vec<u8>)> {
+    let (short, platform) = match architecture {
+        Architecture::Amd64 => ("x64", "x86_64-efi"),
+        Architecture::Arm64 => ("aa64", "arm64-efi"),
+    };
+    let first = shim.read(&format!("usr/lib/shim/shim{short}.efi.signed")).context("reading `shim-signed`")?;
+    let second = grub.read(&format!("usr/lib/grub/{platform}-signed/{flavour}{short}.efi.signed"));
+    Ok((first, second.context("reading the signed GRUB")?))
 }
 
 impl Bios {
@@ -162,13 +167,12 @@ impl NetworkEfi {
     /// # Errors
     /// If a package does not have its file.
     pub fn read(architecture: Architecture, shim: &mut Deb, grub: &mut Deb) -> Result<NetworkEfi> {
-        let (names, short, platform) = match architecture {
-            Architecture::Amd64 => (("shimx64.efi", "grubx64.efi"), "x64", "x86_64-efi"),
-            Architecture::Arm64 => (("shimaa64.efi", "grubaa64.efi"), "aa64", "arm64-efi"),
+        let (first, second) = signed(architecture, shim, grub, "grubnet")?;
+        let names = match architecture {
+            Architecture::Amd64 => ("shimx64.efi", "grubx64.efi"),
+            Architecture::Arm64 => ("shimaa64.efi", "grubaa64.efi"),
         };
-        let first = shim.read(&format!("usr/lib/shim/shim{short}.efi.signed")).context("reading `shim-signed`")?;
-        let second = grub.read(&format!("usr/lib/grub/{platform}-signed/grubnet{short}.efi.signed"));
-        Ok(NetworkEfi { first: (names.0, first), second: (names.1, second.context("reading the signed GRUB")?) })
+        Ok(NetworkEfi { first: (names.0, first), second: (names.1, second) })
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anode_bundle::Moment;
-use anode_fetch::transport::{Credentials, Https, Limits, PlainHttp, Settings};
+use anode_fetch::transport::{Https, PlainHttp};
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use zeroize::Zeroizing;
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::clock;
 use crate::cmd::lock::{Files, Transfer};
 use crate::cmd::mirror::pinned_files;
-use crate::cmd::{print, say, size};
+use crate::cmd::{print, reach, say, size};
 use crate::diagnose::Faulty;
 use crate::medium::initramfs::{Personal, Recipe, compose};
 use crate::medium::iso::{Disc, Place, write};
@@ -238,12 +238,7 @@ impl Making {
     pub fn transport(&self, personal: &Personal) -> Result<Https> {
         let authorities: Vec<Vec<u8>> = personal.authorities.iter().cloned().collect();
         let client = personal.client.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice()));
-        Ok(Https::new(Settings {
-            credentials: Credentials::new(&authorities, client)?,
-            plain_http: PlainHttp::OnLoopback,
-            proxy: None,
-            limits: Limits::default(),
-        }))
+        reach::transport(&authorities, client, PlainHttp::OnLoopback)
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anode_bundle::Moment;
 use anode_bundle::name::{SiteId, tree};
 use anode_fetch::activate::Shipped;
-use anode_fetch::transport::{Credentials, Https, Limits, PlainHttp, Settings};
+use anode_fetch::transport::{Https, PlainHttp};
 use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 use walkdir::WalkDir;
@@ -16,7 +16,7 @@ use super::iso::read;
 use crate::clock;
 use crate::cmd::lock::{Files, Transfer};
 use crate::cmd::mirror::pinned_files;
-use crate::cmd::{print, say, size};
+use crate::cmd::{print, reach, say, size};
 use crate::diagnose::Faulty;
 use crate::medium::site::Site;
 use crate::medium::tree::TreeCopy;
@@ -93,12 +93,7 @@ impl Options {
         let (certificate, key) = (read(&self.client_cert)?, read(&self.client_key)?);
         let client = certificate.as_deref().zip(key.as_deref());
         let client = client.map(|(certificate, key)| (certificate.as_slice(), key.as_slice()));
-        Ok(Https::new(Settings {
-            credentials: Credentials::new(&authorities, client)?,
-            plain_http: PlainHttp::OnLoopback,
-            proxy: None,
-            limits: Limits::default(),
-        }))
+        reach::transport(&authorities, client, PlainHttp::OnLoopback)
     }
 }
 
