@@ -198,6 +198,9 @@ impl Contents {
                 return Err(broken("the command line has more than 2,000 characters, or one outside printable ASCII"));
             }
             check_inserts(&boot.inserts, line.as_bytes(), &names).map_err(|problem| broken(&problem))?;
+            if boot.loaders.as_ref().is_some_and(|loaders| loaders.grub_name.as_str().contains('/')) {
+                return Err(broken("shim looks for GRUB beside itself, and its name has a folder"));
+            }
         }
         Ok(())
     }
@@ -246,7 +249,7 @@ fn broken(problem: &str) -> Refusal {
 mod tests {
     use super::*;
     use crate::name::Sha256;
-    use crate::pack::{Blob, Boot, File, HandOver, Installer, Prompt, PromptType, SecondStage};
+    use crate::pack::{Blob, Boot, File, HandOver, Installer, Loaders, Prompt, PromptType, SecondStage};
 
     fn id(text: &str) -> Id {
         Id::new(text).unwrap()
@@ -264,6 +267,10 @@ mod tests {
         File { path: SafePath::new(path).unwrap(), mode: 0o600, length, inserts }
     }
 
+    fn blob() -> Blob {
+        Blob { name: None, urls: Vec::new(), sha256: Sha256::of(b""), length: 0 }
+    }
+
     /// Two files, a prompt that is asked for in both and on the command line.
     fn manifest() -> Manifest {
         let prompt = Prompt {
@@ -276,7 +283,6 @@ mod tests {
             min: None,
             max: None,
         };
-        let blob = || Blob { name: None, urls: Vec::new(), sha256: Sha256::of(b""), length: 0 };
         Manifest {
             format: 1,
             site: site(),
@@ -298,6 +304,7 @@ mod tests {
                 signature: None,
                 initrd: Vec::new(),
                 images: Vec::new(),
+                loaders: None,
                 carry_fetcher: false,
                 command_line: "host= quiet".to_owned(),
                 inserts: vec![insert(5)],
@@ -380,11 +387,16 @@ mod tests {
     #[test]
     fn a_manifest_that_contradicts_itself_is_no_pack() {
         type Change = fn(&mut Manifest);
-        let wrong: [(&str, Change); 14] = [
+        let wrong: [(&str, Change); 15] = [
             ("inserts out of order", |m| m.files[0].inserts = vec![insert(2), insert(1)]),
             ("an insert outside the file", |m| m.files[0].inserts = vec![insert(5)]),
             ("an insert of no prompt", |m| m.files[0].inserts[0].prompt = id("other")),
             ("an insert outside the command line", |m| m.boot.as_mut().unwrap().inserts = vec![insert(12)]),
+            ("GRUB in a folder of its own", |m| {
+                let path = |text: &str| SafePath::new(text).unwrap();
+                let (grub_name, menu) = (path("EFI/grubx64.efi"), path("EFI/BOOT/grub.cfg"));
+                m.boot.as_mut().unwrap().loaders = Some(Loaders { shim: blob(), grub: blob(), grub_name, menu });
+            }),
             ("a prompt twice", |m| m.prompts.push(m.prompts[0].clone())),
             ("a prompt of no sense", |m| m.prompts[0].min = Some(1)),
             ("a path twice", |m| m.files[1].path = m.files[0].path.clone()),

@@ -90,6 +90,9 @@ pub struct Boot {
     pub signature: Option<KernelSignature>,
     /// The initrds, in their order.
     pub initrd: Vec<Blob>,
+    /// The installer's own signed boot loaders, for machines whose running kernel does not trust the installer's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loaders: Option<Loaders>,
     /// Second stages that are fetched in the installer's initramfs, each with its name. The files of the pack say how.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<Blob>,
@@ -110,6 +113,19 @@ pub struct KernelSignature {
     pub by: String,
     /// Key identifiers (RFC 5280, section 4.2.1.2) in hex, of which the running kernel has to trust one.
     pub keys: Vec<String>,
+}
+
+/// What a firmware with Secure Boot starts in front of the kernel: shim, and the GRUB that this starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loaders {
+    /// shim, signed by an authority that firmwares know.
+    pub shim: Blob,
+    /// GRUB 2, signed by a key inside that shim.
+    pub grub: Blob,
+    /// By which name shim looks for GRUB beside itself: `grubx64.efi`. One part.
+    pub grub_name: SafePath,
+    /// Where that GRUB looks for its menu, from the root of the file system that it came from: `EFI/BOOT/grub.cfg`.
+    pub menu: SafePath,
 }
 
 /// A pinned file outside the pack.

@@ -8,5 +8,7 @@ mod manifest;
 mod prompt;
 
 pub use contents::{Answers, Contents, FilledFile};
-pub use manifest::{Ansible, Blob, Boot, File, HandOver, Insert, Installer, KernelSignature, Manifest, SecondStage};
+pub use manifest::{
+    Ansible, Blob, Boot, File, HandOver, Insert, Installer, KernelSignature, Loaders, Manifest, SecondStage,
+};
 pub use prompt::{Choice, Prompt, PromptType};

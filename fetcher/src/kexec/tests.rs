@@ -85,6 +85,7 @@ fn boot() -> Boot {
         signature: None,
         initrd: vec![blob(FIRST, serve(FIRST)), blob(SECOND, serve(SECOND))],
         images: Vec::new(),
+        loaders: None,
         carry_fetcher: false,
         command_line: "quiet".to_owned(),
         inserts: Vec::new(),

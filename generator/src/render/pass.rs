@@ -384,7 +384,7 @@ impl<'a, 'r> Pass<'a, 'r> {
         let carry_fetcher = boot.carry_fetcher;
         let signature = urls.first().and_then(|(url, _)| lock.pinned(url)?.signature.clone());
         let (kernel, initrd) = (kernel.clone(), initrd.to_vec());
-        Some(Boot { kernel, signature, initrd, images, carry_fetcher, command_line, inserts })
+        Some(Boot { kernel, signature, initrd, loaders: None, images, carry_fetcher, command_line, inserts })
     }
 
     /// The public files, with the defaults of prompts in their places.

@@ -202,6 +202,7 @@ fn manifest(site: &SiteId) -> (Manifest, Vec<Vec<u8>>) {
                 length: 7,
             }],
             images: Vec::new(),
+            loaders: None,
             carry_fetcher: false,
             command_line: text("quiet hostname="),
             inserts: vec![Insert { at: 15, prompt: id("hostname") }],
