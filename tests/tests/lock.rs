@@ -1,5 +1,6 @@
 //! `anode lock` against small archives that are laid out, signed and broken as those of real distributions are, by the real `gpg`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,8 @@ struct Desk {
 
 const KERNEL: &str = "boot/linux";
 const INITRD: &str = "boot/initrd.gz";
+const SHIM: &str = "boot/shim.efi";
+const GRUB: &str = "boot/grubx64.efi";
 
 impl Desk {
     /// `checksums` goes into the definition; `MIRROR` stands for the mirror.
@@ -124,6 +127,21 @@ signature = "{{ mirror }}/boot/SHA256SUMS.gpg"
 keyring = "anvil"
 package = "anvil-keyring"
 "#;
+
+const LOADERS: &str = r#"
+[boot.loaders]
+shim = "{{ mirror }}/boot/shim.efi"
+grub = "{{ mirror }}/boot/grubx64.efi"
+menu = "EFI/BOOT/grub.cfg"
+"#;
+
+/// An archive with boot loaders of its own, which nobody signed.
+fn with_loaders(checksums: &str) -> Desk {
+    let desk = Desk::new(&format!("{checksums}{LOADERS}"));
+    desk.mirror.put(SHIM, "the shim");
+    desk.mirror.put(GRUB, "the grub");
+    desk
+}
 
 /// A signed archive.
 fn signed() -> Desk {
@@ -433,6 +451,63 @@ fn a_check_finds_everything_that_is_missing_unused_unreachable_or_changed_in_one
 }
 
 #[test]
+fn boot_loaders_are_pinned_and_verified_as_the_kernel_is_and_compared_with_what_is_there_later() {
+    let desk = with_loaders(SIGNED);
+    desk.keyring();
+    desk.mirror.put("boot/SHA256SUMS", desk.sums("boot", &["linux", "initrd.gz", "shim.efi", "grubx64.efi"]));
+    let list = desk.mirror.root().join("boot/SHA256SUMS");
+    desk.gpg.sign(&list, &list.with_extension("gpg"));
+    let output = desk.lock(&[]).run().ok();
+    let text = desk.text();
+    for path in [SHIM, GRUB] {
+        let entry =
+            format!("url = \"{}/{path}\"\nsha256 = \"{}\"\nlength = 8\nverified", desk.mirror.url(), desk.sum(path));
+        assert!(text.contains(&entry), "{text}");
+    }
+    assert_eq!(text.matches("verified = ").count(), 4, "{text}");
+    // None of the three is what a firmware could start: each is said, at its line of the definition.
+    for (path, problem) in [
+        (SHIM, "has no signature by Microsoft's UEFI authority: no firmware with the usual keys starts it"),
+        (GRUB, "is not signed: shim does not start it under Secure Boot"),
+        (KERNEL, "is not signed: the boot loaders of its definition do not start it under Secure Boot"),
+    ] {
+        let warning = format!("warning: `{}/{path}` {problem}", desk.mirror.url());
+        assert_eq!(output.stderr.matches(&warning).count(), 1, "{output}");
+    }
+    let _ = desk.lock(&["--check"]).run().ok();
+    desk.mirror.put(SHIM, "evil one");
+    // What the cache has is what the signed list names, and is not asked for.
+    let fresh = desk.folder.path().join("fresh");
+    let evil = format!("`{}/{SHIM}` has the hash", desk.mirror.url());
+    let _ = desk.lock_into(&fresh, &["--update"]).run().fails(&[&evil]);
+    assert_eq!(desk.text(), text);
+}
+
+#[test]
+fn boot_loaders_that_a_mirror_does_not_have_are_left_out_and_keep_nothing_else_from_being_pinned() {
+    let desk = with_loaders("");
+    let _ = desk.lock(&[]).run().ok();
+    assert_eq!(desk.text().matches("[[files]]").count(), 4);
+    fs::remove_file(desk.mirror.root().join(SHIM)).unwrap();
+    let gone = format!("{}/{SHIM}", desk.mirror.url());
+    // It was there, and is not any more.
+    let _ = desk.lock(&["--check"]).run().fails(&[&gone, "1 error"]);
+    let output = desk.lock(&["--update"]).run().ok();
+    let warning = output.stderr.lines().find(|line| line.contains("answers 404")).expect("a warning");
+    assert!(warning.starts_with("warning: ") && warning.contains(&gone), "{output}");
+    assert!(output.stderr.contains("has no other way to start it: set a mirror that has the file"), "{output}");
+    assert!(output.stdout.contains(&format!("- {gone}")), "{output}");
+    assert_eq!(desk.text().matches("[[files]]").count(), 3);
+    // There is nothing to pin, and so nothing is missing; every other failure is one.
+    let _ = desk.lock(&["--check"]).run().ok();
+    let before = desk.text();
+    desk.mirror.fault(SHIM, Fault::Status(503));
+    let _ = desk.lock(&[]).run().fails(&[&gone, "503", "1 error"]);
+    let _ = desk.lock(&["--check"]).run().fails(&[&format!("`{gone}` is not pinned")]);
+    assert_eq!(desk.text(), before);
+}
+
+#[test]
 fn an_update_shows_old_and_new_hashes_and_takes_the_named_profiles_alone() {
     let desk = signed();
     let other = Mirror::new();
@@ -627,7 +702,11 @@ versions = ["2"]
 
 /// A site with a profile that boots from a mirror; both files are pinned.
 fn pinned_site() -> (Site, Desk) {
-    let (site, desk) = (Site::new(), Desk::new(""));
+    pinned_site_of(Desk::new(""))
+}
+
+fn pinned_site_of(desk: Desk) -> (Site, Desk) {
+    let site = Site::new();
     for (path, text) in [
         ("installers/anvil/manifest.toml", ""),
         ("installers/anvil/answers", ""),
@@ -639,10 +718,15 @@ fn pinned_site() -> (Site, Desk) {
     }
     // The example's own profiles boot from addresses that no test may ask.
     let entry = |url: &str| format!("\n[[files]]\nurl = \"{url}\"\nsha256 = \"{}\"\nlength = 1\n", "0".repeat(64));
-    let check = site.anode(&["check"]).run().ok().stderr;
-    let urls = check.lines().filter_map(|line| line.strip_prefix("warning: `")?.split_once("` is not pinned"));
-    let foreign = urls.map(|(url, _)| url).filter(|url| !url.starts_with("http://127"));
-    site.write("anode.lock", &foreign.map(entry).collect::<String>());
+    let mut foreign = BTreeSet::new();
+    // What boots, and then the boot loaders that it is worth pinning for that.
+    for _ in 0..2 {
+        let check = site.anode(&["check"]).run().ok().stderr;
+        let warnings = check.lines().filter(|line| line.contains(" not pinned: "));
+        let urls = warnings.flat_map(|line| line.split('`').filter(|word| word.starts_with("https://")));
+        foreign.extend(urls.map(str::to_owned));
+        site.write("anode.lock", &foreign.iter().map(|url| entry(url)).collect::<String>());
+    }
     let _ = site.anode(&["lock"]).arg("--cache").arg(desk.cache()).run().ok();
     let lock = fs::read_to_string(site.repository().join("anode.lock")).unwrap();
     let own = lock.split("\n[[files]]").filter(|entry| entry.contains("http://127"));
@@ -656,11 +740,11 @@ fn object(sha256: &str) -> String {
 
 #[test]
 fn a_mirrored_tree_holds_what_is_pinned_is_published_and_a_rebuild_keeps_it_without_network() {
-    let (site, desk) = pinned_site();
+    let (site, desk) = pinned_site_of(with_loaders(""));
     let mirror = |site: &Site| site.build().args(["--mirror", "--cache"]).arg(desk.cache());
     let code = site.code(&["pc"], &[]);
     let _ = site.build().run().ok();
-    let objects: Vec<_> = [KERNEL, INITRD].map(|path| (object(&desk.sum(path)), path)).into();
+    let objects: Vec<_> = [KERNEL, INITRD, SHIM, GRUB].map(|path| (object(&desk.sum(path)), path)).into();
     assert!(!site.tree().join(&objects[0].0).exists(), "without `--mirror`, the lock file is all there is");
 
     let _ = mirror(&site).run().ok();
@@ -678,7 +762,7 @@ fn a_mirrored_tree_holds_what_is_pinned_is_published_and_a_rebuild_keeps_it_with
 
     // Neither the network nor the cache is there any more.
     fs::remove_dir_all(desk.cache()).unwrap();
-    for path in [KERNEL, INITRD] {
+    for path in [KERNEL, INITRD, SHIM, GRUB] {
         desk.mirror.fault(path, Fault::Status(503));
     }
     let again = mirror(&site).run().ok();
@@ -689,8 +773,9 @@ fn a_mirrored_tree_holds_what_is_pinned_is_published_and_a_rebuild_keeps_it_with
     let elsewhere = mirror(&site).arg("--out").arg(&fresh).run();
     let _ = elsewhere.fails(&[
         "boot/linux: the server answers 503",
+        "boot/shim.efi: the server answers 503",
         "help: try again, or set another mirror for `pc`",
-        "2 errors",
+        "4 errors",
     ]);
     assert!(!fresh.exists());
     let _ = site.build().arg("--out").arg(&fresh).run().ok();
@@ -767,15 +852,21 @@ fn the_real_installer_of_debian_12_has_every_hook_point_of_the_built_in_definiti
     let Some(folder) = debian_installer() else { return };
     let images = folder.join("usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64");
     let desk = Desk::new("");
-    let place = "dists/bookworm/main/installer-amd64/current/images";
-    for name in ["linux", "initrd.gz"] {
-        desk.mirror
-            .put(&format!("{place}/netboot/debian-installer/amd64/{name}"), fs::read(images.join(name)).unwrap());
+    let place = "dists/bookworm/main/installer-amd64/current/images/netboot/debian-installer/amd64";
+    for name in ["linux", "initrd.gz", "bootnetx64.efi", "grubx64.efi"] {
+        desk.mirror.put(&format!("{place}/{name}"), fs::read(images.join(name)).unwrap());
     }
     let profile = "title = \"PC\"\ninstaller = \"debian\"\nversion = \"12\"\narchitecture = \"amd64\"\n";
     desk.write("pc/profile.toml", &format!("{profile}[variables]\nboot_mirror = \"{}\"\n", desk.mirror.url()));
-    let _ = desk.lock(&[]).run().ok();
-    assert_eq!(desk.text().matches("[[files]]").count(), 2, "{}", desk.text());
+    let output = desk.lock(&[]).run().ok();
+    assert_eq!(desk.text().matches("[[files]]").count(), 4, "{}", desk.text());
+    // Microsoft signed its shim, and Debian the GRUB and the kernel behind it.
+    assert!(!output.stderr.contains("Secure Boot") && !output.stderr.contains("firmware"), "{output}");
+    assert_eq!(desk.text().matches("kernel_signed_by").count(), 1, "{}", desk.text());
+    // That GRUB looks for its menu where the definition says.
+    let grub = fs::read(images.join("grubx64.efi")).unwrap();
+    let prefix = b"/debian-installer/amd64/grub\0";
+    assert!(grub.windows(prefix.len()).any(|bytes| bytes == prefix));
     // The key that Debian's shim trusts; known to every machine that boots with it, before anything is fetched.
     assert!(desk.text().contains("kernel_signed_by = \"Debian Secure Boot CA\""), "{}", desk.text());
     assert!(desk.text().contains("\"6ccece7e4c6c0d1f6149f3dd27dfcc5cbb419ea1\""), "{}", desk.text());

@@ -202,6 +202,11 @@ fn boot(shown: &Shown) -> Vec<Vec<String>> {
                 let name = image.name.as_ref().map(ToString::to_string).unwrap_or_default();
                 row("image", format!("{name}: {}", image.urls.first().cloned().unwrap_or_default()));
             }
+            for (name, blob) in
+                boot.loaders.iter().flat_map(|loaders| [("shim", &loaders.shim), ("grub", &loaders.grub)])
+            {
+                row(name, blob.urls.first().cloned().unwrap_or_default());
+            }
             row("command line", boot.command_line.clone());
         }
         (None, HandOver::Kexec) => row("boots", "nothing yet: kernel and initrd are not in `anode.lock`".to_owned()),

@@ -1,13 +1,15 @@
-//! `anode.lock`: asking for kernels, initrds and images, verifying and pinning them, and comparing later.
+//! `anode.lock`: asking for kernels, initrds, images and boot loaders, verifying and pinning them, and comparing later.
 //!
 //! Everything that is wrong is found in one run, and nothing is pinned unless all of it is right. What is refused: a wrong signature, a hash that its own
-//! list contradicts, a file that was verified and no longer is, and an initrd without what its definition relies on.
+//! list contradicts, a file that was verified and no longer is, and an initrd without what its definition relies on. A boot loader that a mirror does not
+//! have is said and left out: what it is for is lost, and nothing else.
 
 mod cache;
 mod check;
 mod download;
 mod lists;
 mod openpgp;
+mod secure_boot;
 mod signer;
 mod vouch;
 mod wanted;
@@ -18,13 +20,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anode_bundle::name::{Id, Sha256};
-use anode_bundle::pack::KernelSignature;
 
 pub use cache::Cache;
 pub use check::check;
 pub use download::{Client, Failed};
 pub use openpgp::{Keyring, Refused, VENDORS};
-pub use wanted::{Wanted, Wishes, wishes};
+pub use wanted::{Part, Wanted, Wishes, wishes};
 
 use crate::diagnose::{Problem, Problems};
 use crate::initrd::Unpacked;
@@ -34,7 +35,7 @@ use wanted::Chain;
 
 /// An initrd that is looked into, at most.
 const INITRD: u64 = 2 << 30;
-/// A kernel that is looked into, at most.
+/// A kernel or boot loader that is looked into, at most.
 const KERNEL: u64 = 256 << 20;
 
 /// Who is told while a file comes.
@@ -138,7 +139,14 @@ pub fn renew(desk: &Desk<'_>, renew: &Renew) -> Result<Renewed, Problems> {
                 renewed.changes.extend(change.map(|change| (url.clone(), change)));
                 renewed.lock.insert(url, new);
             }
-            Err(problem) => problems.push(*problem),
+            Err(Lacking::Absent(problem)) if wanted.can_be_missed() => {
+                renewed.warnings.push(problem.as_warning().help(MISSED));
+                if pinned.is_some() {
+                    renewed.lock.remove(url);
+                    renewed.changes.push((url.clone(), Change::Removed));
+                }
+            }
+            Err(Lacking::Absent(problem) | Lacking::Wrong(problem)) => problems.push(*problem),
         }
     }
     for chain in &wishes.chains {
@@ -151,6 +159,32 @@ pub fn renew(desk: &Desk<'_>, renew: &Renew) -> Result<Renewed, Problems> {
     if problems.has_errors() { Err(problems) } else { Ok(renewed) }
 }
 
+/// What is lost with a boot loader.
+const MISSED: &str = "a medium that may not load this installer's kernel under Secure Boot has no other way to start it: \
+    set a mirror that has the file, if there are such machines";
+
+/// Why there is nothing to pin.
+enum Lacking {
+    /// The server has no such file.
+    Absent(Box<Problem>),
+    /// Anything else.
+    Wrong(Box<Problem>),
+}
+
+impl From<Box<Problem>> for Lacking {
+    fn from(problem: Box<Problem>) -> Lacking {
+        Lacking::Wrong(problem)
+    }
+}
+
+impl From<Lacking> for Box<Problem> {
+    fn from(lacking: Lacking) -> Box<Problem> {
+        match lacking {
+            Lacking::Absent(problem) | Lacking::Wrong(problem) => problem,
+        }
+    }
+}
+
 /// What to pin for an address.
 fn obtain(
     desk: &Desk<'_>,
@@ -158,7 +192,7 @@ fn obtain(
     url: &str,
     wanted: &Wanted<'_>,
     warnings: &mut Problems,
-) -> Result<Pinned, Box<Problem>> {
+) -> Result<Pinned, Lacking> {
     let claim = voucher.claim(url, &wanted.checksums)?;
     let known = match &claim {
         Claim::Listed { sha256, .. } => desk.cache.find(sha256).map_err(|error| here(wanted, &error))?,
@@ -171,7 +205,7 @@ fn obtain(
     let signer = match claim {
         Claim::Listed { sha256: said, list, .. } if said != sha256 => {
             let message = format!("`{url}` has the hash {sha256}, and `{list}` says {said}");
-            return Err(Problem::at(&wanted.origin, message).help(TAMPERED).into());
+            return Err(Lacking::Wrong(Problem::at(&wanted.origin, message).help(TAMPERED).into()));
         }
         Claim::Listed { list, signer: Signer::Nobody(why), .. } => {
             Signer::Nobody(format!("`{list}` agrees, but {why}"))
@@ -196,18 +230,23 @@ fn obtain(
             Vouched::Unsigned(why)
         }
     };
-    let signature = signature(&path).map_err(|error| here(wanted, &error))?;
+    warnings.extend(secure_boot::broken(url, wanted, &path)?);
+    let signature = if wanted.is_kernel() {
+        image_of(&path).map_err(|error| here(wanted, &error))?.and_then(|image| signer::of(&image))
+    } else {
+        None
+    };
     Ok(Pinned { sha256, length, vouched, signature })
 }
 
-/// Who signed the file, if it is a kernel. Images of gigabytes are not read for that.
-fn signature(path: &Path) -> anyhow::Result<Option<KernelSignature>> {
+/// The whole file, if it may be a PE image. Images of gigabytes are not read for that.
+fn image_of(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
     let mut file = File::open(path)?;
     let mut begin = [0; 2];
     if file.read_exact(&mut begin).is_err() || begin != *b"MZ" || file.metadata()?.len() > KERNEL {
         return Ok(None);
     }
-    Ok(signer::of(&std::fs::read(path)?))
+    Ok(Some(std::fs::read(path)?))
 }
 
 /// Downloads into the cache.
@@ -216,10 +255,13 @@ fn download(
     url: &str,
     wanted: &Wanted<'_>,
     warnings: &mut Problems,
-) -> Result<(PathBuf, u64, Sha256), Box<Problem>> {
+) -> Result<(PathBuf, u64, Sha256), Lacking> {
     let file = desk.cache.begin().map_err(|error| here(wanted, &error))?;
     let downloaded = desk.client.file(url, file, desk.progress);
-    let downloaded = downloaded.map_err(|failed| unreachable(wanted, &failed, desk.cache))?;
+    let downloaded = downloaded.map_err(|failed| {
+        let problem = unreachable(wanted, &failed, desk.cache);
+        if matches!(failed, Failed::Absent(_)) { Lacking::Absent(problem) } else { Lacking::Wrong(problem) }
+    })?;
     if let Some(to) = &downloaded.redirected {
         let problem = Problem::at(&wanted.origin, format!("`{url}` redirects to `{to}`, which a medium never follows"));
         warnings.push(
@@ -228,7 +270,7 @@ fn download(
     }
     if downloaded.length == 0 {
         let problem = Problem::at(&wanted.origin, format!("`{url}` is empty"));
-        return Err(problem.help("set another mirror").into());
+        return Err(Lacking::Wrong(problem.help("set another mirror").into()));
     }
     let path = desk.cache.keep(downloaded.file, &downloaded.sha256).map_err(|error| here(wanted, &error))?;
     Ok((path, downloaded.length, downloaded.sha256))

@@ -1,4 +1,4 @@
-//! Who signed a kernel: a running kernel in lockdown loads another one only if it trusts one of the keys that are named in its signature.
+//! Who signed a kernel or a boot loader: a running kernel in lockdown loads another one only if it trusts one of the keys that are named in its signature.
 //!
 //! Read from the PE image (Authenticode: a PKCS #7 `SignedData` in the certificate table). The signature itself is not judged here: the running kernel
 //! does that, and what `anode lock` believes of the file comes from the distribution's checksums. What is gained is that a person hears of it before
@@ -21,11 +21,15 @@ const PE32_PLUS: u16 = 0x20b;
 const SIGNED_DATA: u16 = 2;
 
 /// What a PE image says of its signature; `None` for every other file. An image without one, or with one that can not be read, names no key: no
-/// kernel in lockdown would take it.
+/// kernel in lockdown would take it. Of several, it is the first: that kernel looks at no other.
 pub(super) fn of(image: &[u8]) -> Option<KernelSignature> {
-    let directory = security_directory(image)?;
-    let signed = directory.and_then(|(at, size)| table(image, at, size)).and_then(signed_data);
-    Some(signed.unwrap_or(KernelSignature { by: String::new(), keys: Vec::new() }))
+    let first = certificates(image)?.next().and_then(signed_data);
+    Some(first.unwrap_or(KernelSignature { by: String::new(), keys: Vec::new() }))
+}
+
+/// The keys of all signatures of a PE image: a firmware tries one after the other. `None` for every other file.
+pub(super) fn keys(image: &[u8]) -> Option<BTreeSet<String>> {
+    Some(certificates(image)?.filter_map(signed_data).flat_map(|signed| signed.keys).collect())
 }
 
 /// Offset and size of the certificate table; `Some(None)`: a PE image without one.
@@ -45,14 +49,18 @@ fn security_directory(image: &[u8]) -> Option<Option<(usize, usize)>> {
     Some((count > CERTIFICATE_TABLE && size > 0).then_some((at, size)))
 }
 
-/// The first certificate of the table: the kernel looks at no other.
-fn table(image: &[u8], at: usize, size: usize) -> Option<&[u8]> {
-    let table = image.get(at..at.checked_add(size)?)?;
-    let length = number(table, 0, 4)?;
-    if number(table, 6, 2)? != usize::from(SIGNED_DATA) {
-        return None;
-    }
-    table.get(8..length)
+/// What the entries of the certificate table hold, until one that is none.
+fn certificates(image: &[u8]) -> Option<impl Iterator<Item = &[u8]>> {
+    let table = security_directory(image)?.and_then(|(at, size)| image.get(at..at.checked_add(size)?));
+    let mut rest = table.unwrap_or_default();
+    Some(std::iter::from_fn(move || {
+        let length = number(rest, 0, 4)?;
+        let is_signed_data = number(rest, 6, 2)? == usize::from(SIGNED_DATA);
+        let entry = rest.get(8..length)?;
+        // Each begins at a multiple of eight.
+        rest = rest.get(length.next_multiple_of(8)..).unwrap_or_default();
+        Some(if is_signed_data { entry } else { &[] })
+    }))
 }
 
 fn number(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
@@ -110,6 +118,24 @@ mod tests {
         image[entry + 4..entry + 8].copy_from_slice(&u32::try_from(table.len()).unwrap().to_le_bytes());
         image.extend_from_slice(table);
         image
+    }
+
+    #[test]
+    fn every_entry_of_the_table_is_seen_and_a_broken_length_ends_it() {
+        let entry = |length: u32, kind: u16, content: &[u8]| {
+            let mut entry = [length.to_le_bytes().as_slice(), &0x200_u16.to_le_bytes(), &kind.to_le_bytes()].concat();
+            entry.extend_from_slice(content);
+            entry.resize(entry.len().next_multiple_of(8), 0);
+            entry
+        };
+        let table = [entry(11, 2, b"one"), entry(11, 1, b"two"), entry(13, 2, b"three")].concat();
+        let seen = |table: &[u8]| certificates(&image(table)).unwrap().map(<[u8]>::to_vec).collect::<Vec<_>>();
+        assert_eq!(seen(&table), [b"one".as_slice(), b"", b"three"]);
+        assert_eq!(seen(&[entry(11, 2, b"one"), entry(400, 2, b"two")].concat()), [b"one"]);
+        assert_eq!(seen(&[entry(7, 2, b"one"), entry(11, 2, b"two")].concat()), [b""; 0]);
+        assert_eq!(seen(&entry(u32::MAX, 2, b"one")), [b""; 0]);
+        assert_eq!(keys(&image(&table)), Some(BTreeSet::new()));
+        assert_eq!(keys(b"#!/bin/sh\n"), None);
     }
 
     #[test]

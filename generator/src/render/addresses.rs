@@ -1,9 +1,9 @@
 //! The addresses of a profile alone: what it boots, and where its distribution says what that hashes to. For `anode lock`, before anything is pinned.
 
 use super::Renderer;
+use super::loaders::Named;
 use super::pass::Pass;
 use crate::diagnose::{Origin, Problems};
-use crate::render::escape::Rule;
 use crate::repository::{Located, Organisation, Profile};
 
 /// What a profile boots, by address.
@@ -15,6 +15,8 @@ pub struct Addresses {
     pub initrd: Vec<Located<String>>,
     /// Second stages; those whose address renders to nothing are left out.
     pub images: Vec<Located<String>>,
+    /// shim and GRUB of the distribution's own, if the definition names them here.
+    pub loaders: Option<[Located<String>; 2]>,
     /// Who says what they hash to, the best first.
     pub checksums: Vec<Vouching>,
 }
@@ -56,28 +58,25 @@ impl<'r> Pass<'_, 'r> {
     fn addresses(&mut self) -> Option<Addresses> {
         let definition = self.layers.definition;
         let boot = definition.boot.as_ref()?;
-        let kernel = self.located(&boot.kernel);
-        let initrd: Vec<_> = boot.initrd.iter().map(|initrd| self.located(initrd)).collect();
-        let images: Vec<_> = boot.images.iter().map(|(_, image)| self.located(image)).collect();
+        let kernel = self.line(&boot.kernel);
+        let initrd: Vec<_> = boot.initrd.iter().map(|initrd| self.line(initrd)).collect();
+        let images: Vec<_> = boot.images.iter().map(|(_, image)| self.line(image)).collect();
         let version = &self.layers.profile.version.value;
         let mut checksums = Vec::new();
         for known in definition.checksums.iter().filter(|known| known.versions.cover(version)) {
             let mut text = |template: &'r Option<Located<String>>| {
-                template.as_ref().and_then(|template| self.located(template)).map(|text| text.value)
+                template.as_ref().and_then(|template| self.line(template)).map(|text| text.value)
             };
             let (covers, keyring) = (text(&known.covers), text(&known.keyring));
             let signature = text(&known.signature);
-            let lists = known.lists.iter().filter_map(|list| self.located(list)).map(|list| list.value).collect();
+            let lists = known.lists.iter().filter_map(|list| self.line(list)).map(|list| list.value).collect();
             let (package, origin) = (known.package.clone(), known.origin.clone());
             checksums.push(Vouching { covers, lists, signature, keyring, package, origin });
         }
+        let loaders = self.loaders().map(|Named { shim, grub, .. }| [shim, grub]);
         let images = images.into_iter().flatten().filter(|image| !image.value.is_empty()).collect();
-        Some(Addresses { kernel: kernel?, initrd: initrd.into_iter().collect::<Option<_>>()?, images, checksums })
-    }
-
-    fn located(&mut self, template: &'r Located<String>) -> Option<Located<String>> {
-        let (value, _) = self.inline(template, template.value.clone(), Rule::Address)?;
-        Some(Located { value, origin: template.origin.clone() })
+        let initrd = initrd.into_iter().collect::<Option<_>>()?;
+        Some(Addresses { kernel: kernel?, initrd, images, loaders, checksums })
     }
 }
 

@@ -8,6 +8,7 @@ mod branches;
 mod each;
 mod escape;
 mod layers;
+mod loaders;
 mod markers;
 mod origins;
 mod pass;

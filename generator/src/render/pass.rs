@@ -371,6 +371,7 @@ impl<'a, 'r> Pass<'a, 'r> {
         let initrd: Vec<_> =
             boot.initrd.iter().map(|initrd| self.inline(initrd, initrd.value.clone(), Rule::Address)).collect();
         let command_line = self.inline(&boot.command_line, boot.command_line.value.clone(), Rule::Address);
+        let loaders = self.loaders();
         let urls: Option<Vec<_>> = [kernel].into_iter().chain(initrd).collect();
         let (urls, (command_line, inserts)) = (urls?, command_line?);
         let lock = &self.layers.repository.lock;
@@ -384,7 +385,8 @@ impl<'a, 'r> Pass<'a, 'r> {
         let carry_fetcher = boot.carry_fetcher;
         let signature = urls.first().and_then(|(url, _)| lock.pinned(url)?.signature.clone());
         let (kernel, initrd) = (kernel.clone(), initrd.to_vec());
-        Some(Boot { kernel, signature, initrd, loaders: None, images, carry_fetcher, command_line, inserts })
+        let loaders = loaders.and_then(|named| self.pinned_loaders(named, signature.as_ref()));
+        Some(Boot { kernel, signature, initrd, loaders, images, carry_fetcher, command_line, inserts })
     }
 
     /// The public files, with the defaults of prompts in their places.

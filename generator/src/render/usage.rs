@@ -13,7 +13,8 @@ use super::tags::{Tag, includes, tags};
 use super::{Parsed, address};
 use crate::diagnose::{Origin, Problem, Problems, Source};
 use crate::repository::{
-    FileTemplate, InstallerDefinition, Located, Profile, Repository, Setting, Settings, Snippets, Value,
+    FileTemplate, InstallerDefinition, LoaderTemplates, Located, Profile, Repository, Setting, Settings, Snippets,
+    Value,
 };
 
 /// What all renderings of a run made use of.
@@ -236,7 +237,8 @@ fn of_boot<'s>(
     names.extend(definition.second_stage.iter().filter_map(|case| case.when.as_ref()).flat_map(condition));
     let Some(boot) = &definition.boot else { return };
     let images = boot.images.iter().map(|(_, image)| image);
-    let texts = [&boot.kernel, &boot.command_line].into_iter().chain(&boot.initrd).chain(images);
+    let loaders = boot.loaders.iter().flat_map(LoaderTemplates::texts);
+    let texts = [&boot.kernel, &boot.command_line].into_iter().chain(&boot.initrd).chain(images).chain(loaders);
     of_all(texts.map(|text| text.value.as_str()).collect(), snippet, names);
 }
 

@@ -2,6 +2,9 @@
 //!
 //! A second stage that nothing inside the pinned initrd authenticates is an *image*: pinned in `anode.lock` like the kernel, and fetched by a hook of the
 //! definition with the fetcher that the hand-over carries into the initrd. Whether it is pinned may depend on variables: the first case that applies counts.
+//!
+//! `[boot.loaders]` names the shim and the GRUB that the distribution signed for its own installer: a machine whose running kernel does not trust the signer of
+//! the installer's kernel may be restarted into them.
 
 use anode_bundle::name::Id;
 
@@ -18,10 +21,32 @@ pub struct BootTemplates {
     pub initrd: Vec<Located<String>>,
     /// Second stages by name; templates see what is pinned of them as `image.<name>`. An address that renders to nothing is none.
     pub images: Vec<(Id, Located<String>)>,
+    /// The distribution's own signed boot loaders.
+    pub loaders: Option<LoaderTemplates>,
     /// The hand-over puts the fetcher's own program into the initrd, at `anode/anode-fetch`.
     pub carry_fetcher: bool,
     /// The kernel command line.
     pub command_line: Located<String>,
+}
+
+/// `[boot.loaders]`: templates of one line each. They name nothing if shim and GRUB render to nothing.
+#[derive(Debug, Clone)]
+pub struct LoaderTemplates {
+    /// shim's address.
+    pub shim: Located<String>,
+    /// GRUB's address.
+    pub grub: Located<String>,
+    /// The name by which shim looks for GRUB; `None`: the last part of GRUB's address.
+    pub grub_name: Option<Located<String>>,
+    /// Where GRUB looks for its menu, from the root of its file system.
+    pub menu: Located<String>,
+}
+
+impl LoaderTemplates {
+    /// All of them.
+    pub fn texts(&self) -> impl Iterator<Item = &Located<String>> {
+        [&self.shim, &self.grub, &self.menu].into_iter().chain(&self.grub_name)
+    }
 }
 
 /// One case of `[[second_stage]]`.
@@ -56,9 +81,18 @@ pub fn read_boot(table: &mut Fields<'_, '_, '_>) -> Option<BootTemplates> {
             }
         }
     }
+    let loaders = table.table("loaders", read_loaders).flatten();
     let carry_fetcher = table.switch("carry_fetcher").unwrap_or(false);
     let command_line = table.required("command_line", "command_line = \"quiet\"");
-    Some(BootTemplates { kernel: kernel?, initrd, images, carry_fetcher, command_line: command_line? })
+    Some(BootTemplates { kernel: kernel?, initrd, images, loaders, carry_fetcher, command_line: command_line? })
+}
+
+fn read_loaders(table: &mut Fields<'_, '_, '_>) -> Option<LoaderTemplates> {
+    let shim = table.required("shim", "shim = \"{{ mirror }}/EFI/BOOT/BOOTX64.EFI\"");
+    let grub = table.required("grub", "grub = \"{{ mirror }}/EFI/BOOT/grubx64.efi\"");
+    let grub_name = table.text("grub_name");
+    let menu = table.required("menu", "menu = \"EFI/BOOT/grub.cfg\"");
+    Some(LoaderTemplates { shim: shim?, grub: grub?, grub_name, menu: menu? })
 }
 
 /// Reads `[[second_stage]]`.

@@ -81,7 +81,10 @@ fn pinned(fixture: &Fixture) -> Repository {
         urls.extend(
             addresses
                 .into_iter()
-                .flat_map(|boots| [boots.kernel].into_iter().chain(boots.initrd).chain(boots.images))
+                .flat_map(|boots| {
+                    let loaders = boots.loaders.into_iter().flatten();
+                    [boots.kernel].into_iter().chain(boots.initrd).chain(boots.images).chain(loaders)
+                })
                 .map(|url| url.value),
         );
     }

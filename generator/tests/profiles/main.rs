@@ -14,6 +14,7 @@ mod images;
 mod inheritance;
 mod injection;
 mod language;
+mod loaders;
 mod matrix;
 mod network;
 mod parts;
