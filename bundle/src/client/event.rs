@@ -23,7 +23,7 @@ pub enum Event {
         /// The mirror's URL, `state` or `cache`.
         source: String,
     },
-    /// No mirror delivered, so the copy on the medium is used.
+    /// No mirror delivered, or none was to be asked: the copy on the medium is used.
     Offline {
         /// When its timestamp was made.
         issued: Moment,

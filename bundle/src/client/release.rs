@@ -39,7 +39,7 @@ impl Client<'_> {
             expiry?;
         }
         self.commit(candidate, &files);
-        if nobody_delivered && self.sources.has_mirrors() {
+        if nobody_delivered {
             self.sources.tell(Event::Offline { issued: timestamp.issued, until });
         }
         let (release, source) = (files.release, self.sources.name(candidate.origin));

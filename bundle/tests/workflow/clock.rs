@@ -261,7 +261,7 @@ fn an_expired_own_copy_does_not_stand_in_the_way_of_a_new_one() {
 }
 
 #[test]
-fn offline_is_said_where_mirrors_are_silent_and_nowhere_else() {
+fn the_age_and_the_life_of_a_copy_are_said_wherever_no_mirror_delivered() {
     let publisher = Publisher::new();
     let mut medium = Medium::new(&publisher, &["a"]);
     let mut network = Network::of(&[&publisher.tree]);
@@ -273,5 +273,5 @@ fn offline_is_said_where_mirrors_are_silent_and_nowhere_else() {
     assert!(offline(&medium));
     medium.mirrors.clear();
     medium.refresh(&mut network).unwrap();
-    assert!(!offline(&medium), "this medium has no mirrors");
+    assert!(offline(&medium), "nobody was to be asked");
 }

@@ -291,7 +291,11 @@ impl Asked<'_> {
                     "{url}: the server answers {code} and redirects{to}, which is never followed"
                 )));
             }
-            code => return Err(FetchError::NotASite(format!("{url}: the server answers {code}"))),
+            code => {
+                // nginx says 400 to clients without a certificate where it wants one; some say its own number, which it keeps to itself.
+                let wants = if matches!(code, 400 | 495 | 496) { "; it may want a client certificate" } else { "" };
+                return Err(FetchError::NotASite(format!("{url}: the server answers {code}{wants}")));
+            }
         }
         if let Some(encoding) =
             header("content-encoding").filter(|encoding| !encoding.trim().eq_ignore_ascii_case("identity"))

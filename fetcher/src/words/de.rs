@@ -207,7 +207,7 @@ pub(super) fn page(exit: ExitCode) -> Page {
         ),
         ExitCode::NotASite => (
             "Es antwortet etwas anderes als die Site, etwa eine Anmeldeseite des Netzes",
-            "Das Netz erst mit einem anderen Gerät freischalten oder den Proxy festlegen. Der Betreiber prüft die Adresse.",
+            "Das Netz mit einem anderen Gerät freischalten oder den Proxy festlegen. Der Betreiber prüft die Adresse, und ob der Server ein Zertifikat verlangt.",
         ),
         ExitCode::HandOver => (
             "Alles ist geprüft, aber die Installation ließ sich nicht laden",

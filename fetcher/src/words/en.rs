@@ -203,7 +203,7 @@ pub(super) fn page(exit: ExitCode) -> Page {
         }
         ExitCode::NotASite => (
             "Something answers that is not the site, such as a log-in page of the network",
-            "Log in to the network from another device first, or set the proxy. The operator checks the address.",
+            "Log in to the network from another device, or set the proxy. The operator checks the address, and whether the server wants a certificate.",
         ),
         ExitCode::HandOver => (
             "Everything was verified, but the installer could not be loaded",

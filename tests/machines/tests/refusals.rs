@@ -83,7 +83,9 @@ fn whatever_is_refused_has_its_page_and_a_way_back_on_a_small_machine_whose_cloc
     host.site.web.demand_certificates(&host.site.authority);
     machine.type_line(&code.text);
     machine.says_the_date("");
+    machine.expect("the server answers 400; it may want a client certificate");
     machine.expect("Error 33  not-a-site");
+    machine.expect("whether the server wants a certificate");
     machine.go("Power off");
     machine.expect_end();
     assert!(!machine.text().contains(STARTS), "a kernel was started");
