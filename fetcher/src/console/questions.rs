@@ -115,21 +115,32 @@ impl Console<'_> {
         self.choose(&values, &titles, prompt.default.as_deref()).map(Zeroizing::new)
     }
 
-    /// The disks of this machine by number; any other device by its path.
+    /// The disks of this machine by number or path, and no other; a name that a later system gives is taken as it is.
     fn disk(&mut self, prompt: &Prompt) -> Result<Zeroizing<String>, Failure> {
         if self.disks.is_empty() {
             return self.text(prompt);
         }
         let paths: Vec<String> = self.disks.iter().map(|disk| disk.path.clone()).collect();
-        for (number, path) in paths.iter().enumerate() {
-            let shown = self.describe_disk(path);
-            self.say(&format!("{:3}  {}", number + 1, line(&shown, WIDTH - 5)));
-            let held = self.describe_contents(path);
-            self.say(&format!("       {}", line(&held, WIDTH - 7)));
+        loop {
+            for (number, path) in paths.iter().enumerate() {
+                let shown = self.describe_disk(path);
+                self.say(&format!("{:3}  {}", number + 1, line(&shown, WIDTH - 5)));
+                let held = self.describe_contents(path);
+                self.say(&format!("       {}", line(&held, WIDTH - 7)));
+            }
+            let typed = self.text(prompt)?;
+            let chosen = typed.parse::<usize>().ok().and_then(|number| paths.get(number.checked_sub(1)?));
+            if let Some(path) = chosen {
+                return Ok(Zeroizing::new(path.clone()));
+            }
+            // Names in a folder, such as /dev/disk/by-id/…, are made by the installer's own system.
+            let is_bare = typed.strip_prefix("/dev/").is_some_and(|name| !name.contains('/'));
+            if !is_bare || paths.contains(&*typed) {
+                return Ok(typed);
+            }
+            self.say(self.words.erased_unknown);
+            self.say(&line(&typed, WIDTH));
         }
-        let typed = self.text(prompt)?;
-        let chosen = typed.parse::<usize>().ok().and_then(|number| paths.get(number.checked_sub(1)?));
-        Ok(chosen.map_or(typed, |path| Zeroizing::new(path.clone())))
     }
 
     /// Path, size and model, so that nobody erases the wrong one.

@@ -128,8 +128,25 @@ fn a_disk_is_chosen_by_number_with_size_and_model_in_view() {
     assert!(answers.unwrap().values().all(|value| value.as_str() == "/dev/sda"));
     assert!(typist.seen.contains("/dev/sda 500 GB Example[2J 500"), "{}", typist.seen);
     assert!(typist.seen.contains("(removable)"));
-    let (answers, _) = answer(&prompts, &["3", "/dev/vda"]);
-    assert!(answers.unwrap().values().all(|value| value.as_str() == "/dev/vda"));
+    let (answers, _) = answer(&prompts, &["3", "/dev/sdb"]);
+    assert!(answers.unwrap().values().all(|value| value.as_str() == "/dev/sdb"));
+}
+
+#[test]
+fn a_disk_that_is_not_there_is_refused_where_it_is_typed_and_the_list_comes_again() {
+    let prompts = [prompt("disk", PromptType::Disk, None)];
+    let (answers, typist) = answer(&prompts, &["/dev/vda", "/dev/sda1", "2"]);
+    assert!(answers.unwrap().values().all(|value| value.as_str() == "/dev/sdb"));
+    assert!(
+        typist.seen.contains("This disk was not found on this machine:\n/dev/vda\n  1  /dev/sda "),
+        "{}",
+        typist.seen
+    );
+    assert_eq!(typist.seen.matches("  2  /dev/sdb ").count(), 3, "{}", typist.seen);
+    // udev makes such names, and the medium has none: the last question says that it was not found.
+    let name = "/dev/disk/by-id/nvme-Example_1";
+    let (answers, _) = answer(&prompts, &[name]);
+    assert!(answers.unwrap().values().all(|value| value.as_str() == name));
 }
 
 #[test]

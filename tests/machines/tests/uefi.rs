@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anode_machines::{Firmware, Hardware, Host, Medium, stick};
+use anode_machines::{Firmware, Hardware, Host, Medium, empty_disk, stick};
 
 #[test]
 fn a_stick_under_secure_boot_and_a_disc_under_uefi_start_the_real_installer() {
@@ -11,9 +11,11 @@ fn a_stick_under_secure_boot_and_a_disc_under_uefi_start_the_real_installer() {
     host.site.release();
     let image = host.medium("medium.iso", &[]);
 
-    let hardware =
-        Hardware::new("stick_secure_boot").firmware(Firmware::SecureBoot).medium(Medium::Stick(&stick(&image)));
-    let mut machine = hardware.memory(1280).limit(Duration::from_secs(420)).power_on();
+    // Beside the stick, the disk that the profile is told.
+    let disk = empty_disk(&host.site.scratch(""), 4096);
+    let stick = stick(&image);
+    let hardware = Hardware::new("stick_secure_boot").firmware(Firmware::SecureBoot).medium(Medium::Stick(&stick));
+    let mut machine = hardware.disk(&disk).memory(1280).limit(Duration::from_secs(420)).power_on();
     machine.to_the_code();
     machine.type_line(&code.text);
     machine.to_the_confirmation();
