@@ -119,6 +119,7 @@ pub(super) fn without_codes(line: &str) -> String {
             let bare = bare.trim_matches(|c: char| !c.is_ascii_alphanumeric());
             let hidden = !bare.is_empty() && grouped && is_code(bare);
             let argument = count == 1 && first.contains("anode.code=");
+            let count = if argument { argument_words(words.get(start..).unwrap_or_default()) } else { count };
             if hidden || argument {
                 for word in words.iter_mut().skip(start).take(count) {
                     *word = "****";
@@ -127,6 +128,16 @@ pub(super) fn without_codes(line: &str) -> String {
         }
     }
     words.join(" ")
+}
+
+/// How many words a kernel argument has: between quotes a blank ends none, and a phrase has blanks.
+fn argument_words(words: &[&str]) -> usize {
+    let mut quotes = 0;
+    let ends = |word: &&str| {
+        quotes += word.matches('"').count();
+        quotes % 2 == 0
+    };
+    words.iter().position(ends).map_or(words.len(), |last| last + 1)
 }
 
 #[cfg(test)]
@@ -184,6 +195,16 @@ mod tests {
         }
         let harmless = "eth0 ready 192.0.2.10/24 sha256 0123 4567 89ab";
         assert_eq!(without_codes(harmless), harmless);
+    }
+
+    #[test]
+    fn a_phrase_among_the_kernels_arguments_is_hidden_to_its_last_word() {
+        for argument in ["anode.code=\"correct horse battery staple\"", "\"anode.code=correct horse battery staple\""] {
+            let kept = without_codes(&format!("Kernel command line: quiet {argument} console=tty0"));
+            assert_eq!(kept, "Kernel command line: quiet **** **** **** **** console=tty0");
+        }
+        let open = without_codes("[    0.0] anode.code=\"correct horse battery");
+        assert_eq!(open, "[    0.0] **** **** ****");
     }
 
     #[test]

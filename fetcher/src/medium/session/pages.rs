@@ -5,10 +5,12 @@ use std::process::Stdio;
 
 use anode_bundle::ExitCode;
 use anode_bundle::display::line;
+use zeroize::Zeroizing;
 
 use super::{Session, Step, Way};
 use crate::console::{Echo, WIDTH, fold};
 use crate::medium::log::without_codes;
+use crate::medium::site::Presets;
 use crate::words::fill;
 
 /// One screen with its question.
@@ -76,7 +78,8 @@ impl Session<'_> {
         self.say(said);
     }
 
-    /// Everything that was said, the network's state, what the scripts and the kernel said. Without codes.
+    /// Everything that was said, the network's state, what the scripts and the kernel said. Without codes; and without the code or phrase that this
+    /// medium or its start brought along, which looks like words.
     pub(super) fn whole_log(&self) -> String {
         let file = |name: &str| self.machine.text(name).unwrap_or_default();
         let kernel = std::process::Command::new(self.machine.path("bin/dmesg")).stdin(Stdio::null()).output();
@@ -87,11 +90,16 @@ impl Session<'_> {
             ("scripts", file("run/anode/scripts.log")),
             ("kernel", kernel),
         ];
+        let brought = [Presets::read(&self.machine).code, self.machine.text("etc/anode/code").map(Zeroizing::new)];
         let mut text = String::new();
         for (name, part) in parts {
             text.push_str(&format!("== {name}\n"));
             for row in part.lines() {
-                text.push_str(&without_codes(row));
+                let mut row = without_codes(row);
+                for secret in brought.iter().flatten().map(|secret| secret.trim()).filter(|secret| !secret.is_empty()) {
+                    row = row.replace(secret, "****");
+                }
+                text.push_str(&row);
                 text.push('\n');
             }
         }

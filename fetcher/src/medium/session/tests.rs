@@ -123,3 +123,20 @@ fn every_sentence_fits_when_it_is_told() {
         }
     }
 }
+
+#[test]
+fn a_phrase_that_the_medium_brought_is_in_no_log_whoever_printed_it() {
+    let root = tempfile::tempdir().unwrap();
+    for folder in ["etc/anode", "proc", "run/anode"] {
+        std::fs::create_dir_all(root.path().join(folder)).unwrap();
+    }
+    let write = |name: &str, text: &str| std::fs::write(root.path().join(name), text).unwrap();
+    write("etc/anode/code", "correct horse battery staple\n");
+    write("proc/cmdline", "quiet anode.code=another-horse-battery-staple\n");
+    write("run/anode/log", "it is correct horse battery staple.\n");
+    write("run/anode/scripts.log", "sh: another-horse-battery-staple: not found\neth0 ready\n");
+    let mut terminal = Silent::default();
+    let session = Session::new(Machine { root: root.path().to_owned() }, &mut terminal);
+    let log = session.whole_log();
+    assert_eq!(log, "== screen\nit is ****.\n== network\n== scripts\nsh: ****: not found\neth0 ready\n== kernel\n");
+}
