@@ -295,6 +295,76 @@ fn the_medium_is_the_one_whose_id_is_ours_and_nothing_on_it_can_run() {
     );
 }
 
+/// A machine whose menu says that the medium is a file. Mounting sdb1 shows what `prepare` laid there, and mounting a file what the image holds.
+fn with_a_file(argument: &str, first_sector: &[u8]) -> Machine {
+    let machine = Machine::new();
+    machine.write("etc/anode/id", "0123abcd\n");
+    machine.write("proc/cmdline", format!("quiet {argument} console=tty0\n"));
+    machine.write("proc/mounts", format!("/dev/loop3 {} iso9660 ro 0 0\n", machine.path("run/anode/medium").display()));
+    machine.disk("sdb", false, &[first_sector, &fat(b"ANODE-DATA ")]);
+    machine.disk("loop3", true, &[]);
+    machine.play("mount", "case \"$*\" in *loop*) mkdir -p \"$6/anode\"; echo 0123abcd >\"$6/anode/id\" ;; esac");
+    machine.play(
+        "find",
+        "echo \"$(($(cut -d. -f1 \"$ANODE_ROOT/proc/uptime\") + 20)).00 0\" >\"$ANODE_ROOT/proc/uptime\"",
+    );
+    machine
+}
+
+#[test]
+fn a_medium_that_is_a_file_on_a_stick_finds_itself_and_leaves_the_stick_alone() {
+    let mut exfat = vec![0; 512];
+    exfat[3..11].copy_from_slice(b"EXFAT   ");
+    for (argument, first_sector, mounted) in [
+        ("iso-scan/filename=/isos/anode.iso", fat(b"           "), "vfat -o ro,nosuid,nodev,noexec,utf8"),
+        ("findiso=/isos/anode.iso", exfat, "exfat -o ro,nosuid,nodev,noexec"),
+    ] {
+        let machine = with_a_file(argument, &first_sector);
+        machine.write("run/anode/carrier/isos/anode.iso", iso());
+        let _ = machine.run("medium", &["find"]).run().ok();
+        assert_eq!(machine.read("run/anode/medium.state"), "found loop3\n");
+        assert_eq!(
+            machine.calls(),
+            format!(
+                "modprobe -a -b -q loop exfat\nmount -t {mounted} /dev/sdb1 /run/anode/carrier\n\
+                 mount -t iso9660 -o loop,ro,nosuid,nodev,noexec /run/anode/carrier/isos/anode.iso /run/anode/medium\n\
+                 mount -t vfat -o ro,nosuid,nodev,noexec /dev/sdb2 /run/anode/data\n"
+            )
+        );
+        // The stick is somebody's: no log is written to it, whatever its partitions are called.
+        fs::write(machine.path("dev/sdb2"), fat(b"ANODE      ")).expect("a label");
+        assert_eq!(machine.run("stick", &["open"]).run().exit, Some(1));
+    }
+}
+
+#[test]
+fn a_file_that_is_another_medium_a_link_or_missing_is_none_of_ours_and_nothing_stays_mounted() {
+    let argument = "iso-scan/filename=/isos/anode.iso";
+    let searched = |machine: Machine| {
+        assert_eq!(machine.run("medium", &["find"]).limit(Duration::from_secs(20)).run().exit, Some(1));
+        assert_eq!(machine.read("run/anode/medium.state"), "none\n");
+        let calls = machine.calls();
+        assert_eq!(calls.matches("\nmount ").count(), calls.matches("\numount ").count(), "{calls}");
+        calls
+    };
+    let missing = searched(with_a_file(argument, &fat(b"SYSTEMS    ")));
+    assert!(missing.contains("umount /run/anode/carrier\n") && !missing.contains("iso9660"), "{missing}");
+
+    let linked = with_a_file(argument, &fat(b"SYSTEMS    "));
+    linked.write("run/anode/carrier/isos/other.iso", iso());
+    symlink("other.iso", linked.path("run/anode/carrier/isos/anode.iso")).expect("a link");
+    assert!(!searched(linked).contains("iso9660"));
+
+    let foreign = with_a_file(argument, &fat(b"SYSTEMS    "));
+    foreign.write("run/anode/carrier/isos/anode.iso", iso());
+    foreign.play("mount", "case \"$*\" in *loop*) mkdir -p \"$6/anode\"; echo other >\"$6/anode/id\" ;; esac");
+    assert!(searched(foreign).contains("umount /run/anode/medium\numount /run/anode/carrier\n"));
+
+    // What is no FAT and no exFAT is not mounted at all: reading some file systems writes to them.
+    let unknown = searched(with_a_file(argument, b"no file system"));
+    assert!(!unknown.contains("/dev/sdb1"), "{unknown}");
+}
+
 #[test]
 fn a_foreign_disc_with_a_link_or_a_pipe_in_place_of_its_id_is_none_of_ours() {
     let searched = |prepare: &dyn Fn(&Machine)| {

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use super::Architecture;
 use super::host::Tool;
 use super::initramfs::{Recipe, System};
-use super::loaders::{Bios, Efi, Menu, Splash};
+use super::loaders::{AS_A_FILE, Bios, Efi, Menu, Splash};
 use super::lock::Package;
 
 /// The label of both file systems.
@@ -119,7 +119,7 @@ pub fn write(place: &Place, disc: &Disc<'_>) -> Result<u64> {
     stage.put("boot/initrd.img", &system.initrd)?;
     stage.put("boot/grub/grub.cfg", menu.main().as_bytes())?;
     stage.put("boot/grub/entries.cfg", menu.entries().as_bytes())?;
-    stage.put("boot/grub/loopback.cfg", b"source /boot/grub/entries.cfg\n")?;
+    stage.put("boot/grub/loopback.cfg", AS_A_FILE.as_bytes())?;
     stage.put(&format!("boot/grub/{}/grub.cfg", efi.platform), menu.platform().as_bytes())?;
     if let Some(splash) = disc.splash {
         stage.put("boot/grub/splash.png", splash)?;

@@ -66,6 +66,16 @@ const NETWORK_MODULES: [&str; 16] = [
     "all_video",
 ];
 
+/// `boot/grub/loopback.cfg`: the medium's entries, for a menu of several systems that starts the image as a file. By the custom of such menus
+/// `$iso_path` is the file's path on its partition; the running medium finds itself by it.
+pub const AS_A_FILE: &str = "\
+if [ -n \"$iso_path\" ]; then
+    set anode_image=\"iso-scan/filename=$iso_path\"
+    export anode_image
+fi
+source /boot/grub/entries.cfg
+";
+
 /// Files of one architecture that a UEFI starts, by their names in `EFI/BOOT`.
 pub struct Efi {
     /// `BOOTX64.EFI`: shim.
@@ -220,7 +230,7 @@ impl Menu<'_> {
         let line = self.command_line();
         let entry = |name: &str, more: &str| {
             format!(
-                "menuentry '{name}: {title}' {{\n    linux /boot/vmlinuz {line}{more}\n    initrd /boot/initrd.img\n}}\n"
+                "menuentry '{name}: {title}' {{\n    linux /boot/vmlinuz {line}{more} $anode_image\n    initrd /boot/initrd.img\n}}\n"
             )
         };
         let restart = format!("menuentry '{leave}' {{\n    reboot\n}}\n");

@@ -8,6 +8,7 @@ mod hardware;
 mod host;
 mod machine;
 mod monitor;
+pub mod multiboot;
 mod person;
 mod picture;
 mod record;
