@@ -91,6 +91,8 @@ pub struct Offer {
 
 /// What an activation shows on one machine.
 pub struct Menu<'a> {
+    /// Who the code is for: the title, or the name where there is none.
+    pub organisation: &'a str,
     /// The offers that are not hidden.
     pub offers: Vec<&'a Offer>,
     /// What an empty answer means.
@@ -247,7 +249,13 @@ impl Activation {
             return Err(Refusal::HardwareMismatch);
         }
         let preselected = offers.iter().copied().find(|offer| has(offer, Effect::Preselect));
-        Ok(Menu { offers, preselected })
+        Ok(Menu { organisation: self.organisation(), offers, preselected })
+    }
+
+    /// Who the code is for: the title, or the name where there is none.
+    #[must_use]
+    pub fn organisation(&self) -> &str {
+        if self.org_title.is_empty() { self.org.as_str() } else { &self.org_title }
     }
 
     /// The offer of `profile`.

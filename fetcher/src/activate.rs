@@ -284,11 +284,10 @@ fn attempt(
     let sheet =
         Sheet::begin(&contents.manifest().prompts, &activation.answers, &order.given, &order.facts, &mut system_salt);
     let answers = person.borrow_mut().answers(contents.manifest(), sheet)?;
-    let organisation = if activation.org_title.is_empty() { activation.org.as_str() } else { &activation.org_title };
     let unattended = offer.unattended || contents.manifest().unattended;
     person.borrow_mut().confirm(&Choice {
         site: &client.root().name,
-        organisation,
+        organisation: activation.organisation(),
         manifest: contents.manifest(),
         answers: &answers,
         snapshot: &snapshot,

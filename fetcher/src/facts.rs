@@ -18,6 +18,8 @@ const LIMIT: u64 = 4 << 20;
 const SECTOR: u64 = 512;
 /// Not disks: memory, images, optical drives, floppies, and the layers above disks.
 const NOT_DISKS: [&str; 8] = ["loop", "ram", "zram", "sr", "dm-", "md", "fd", "nbd"];
+/// Where the medium mounts what it was started from.
+const MEDIUM: &str = "/run/anode/";
 const SECURE_BOOT: &str = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
 
 /// The facts. Serialised as one JSON object; a member that is unknown is `null`.
@@ -118,7 +120,7 @@ impl Facts {
             },
             cpu: source.cpu(),
             memory: source.memory(),
-            disks: source.names("sys/block").iter().filter_map(|name| source.disk(name)).collect(),
+            disks: source.disks(),
             network: source.names("sys/class/net").iter().filter_map(|name| source.interface(name)).collect(),
             firmware: if source.0.join("sys/firmware/efi").is_dir() { Firmware::Uefi } else { Firmware::Bios },
             secure_boot: source.secure_boot(),
@@ -206,6 +208,22 @@ impl Source<'_> {
         let text = String::from_utf8_lossy(&bytes);
         let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
         total.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    }
+
+    /// Without the one that the medium was started from: nobody installs to it, and no code means it.
+    fn disks(&self) -> Vec<Disk> {
+        let mounts = self.bytes("proc/mounts").unwrap_or_default();
+        let mounts = String::from_utf8_lossy(&mounts).into_owned();
+        let medium: Vec<&str> = mounts
+            .lines()
+            .filter_map(|mount| mount.strip_prefix("/dev/")?.split_once(' '))
+            .filter_map(|(device, place)| place.starts_with(MEDIUM).then_some(device))
+            .collect();
+        let is_medium = |name: &str| {
+            medium.iter().any(|device| *device == name || self.0.join(format!("sys/block/{name}/{device}")).is_dir())
+        };
+        let names = self.names("sys/block");
+        names.iter().filter(|name| !is_medium(name)).filter_map(|name| self.disk(name)).collect()
     }
 
     fn disk(&self, name: &str) -> Option<Disk> {
@@ -335,6 +353,24 @@ mod tests {
         let disks = machine.facts().disks;
         assert_eq!(disks.len(), 1);
         assert_eq!(disks[0].model.as_deref(), Some("SD32G"));
+    }
+
+    #[test]
+    fn the_stick_that_the_machine_was_started_from_is_no_disk_to_install_to() {
+        let started = |mounts: &str| {
+            let machine = Machine::new()
+                .with("sys/block/sda/size", "2048\n")
+                .with("sys/block/sda/sda1/partition", "1\n")
+                .with("sys/block/sdaa/size", "2048\n")
+                .with("sys/block/sdb/size", "2048\n")
+                .with("sys/block/sdb/sdb3/partition", "3\n")
+                .with("proc/mounts", mounts);
+            machine.facts().disks.iter().map(|disk| disk.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(started("proc /proc proc rw 0 0\n/dev/sda1 /mnt ext4 rw 0 0\n"), ["sda", "sdb", "sdaa"]);
+        assert_eq!(started("/dev/sdb1 /run/anode/medium iso9660 ro 0 0\n"), ["sda", "sdb", "sdaa"]);
+        assert_eq!(started("/dev/sdb3 /run/anode/data vfat ro 0 0\n"), ["sda", "sdaa"]);
+        assert_eq!(started("/dev/sda /run/anode/medium iso9660 ro 0 0\n"), ["sdb", "sdaa"]);
     }
 
     #[test]

@@ -11,4 +11,4 @@ pub use contents::{Answers, Contents, FilledFile};
 pub use manifest::{
     Ansible, Blob, Boot, File, HandOver, Insert, Installer, KernelSignature, Loaders, Manifest, SecondStage,
 };
-pub use prompt::{Choice, Prompt, PromptType};
+pub use prompt::{Choice, MAX_NUMBER, Prompt, PromptType};

@@ -195,7 +195,7 @@ impl Prompt {
     fn check_number(&self, answer: &str) -> Option<String> {
         let plain = !answer.is_empty() && answer.len() <= 16 && answer.bytes().all(|b| b.is_ascii_digit());
         let value = answer.parse::<u64>().ok().filter(|_| plain);
-        let (min, max) = (self.min.unwrap_or(0), self.max.unwrap_or(9_999_999_999_999_999));
+        let (min, max) = (self.min.unwrap_or(0), self.max.unwrap_or(MAX_NUMBER));
         match value {
             Some(value) if (min..=max).contains(&value) => None,
             _ => Some(format!("must be a whole number from {min} to {max}")),
@@ -212,6 +212,9 @@ fn is_hostname(text: &str) -> bool {
     };
     text.len() <= 63 && text.split('.').all(label)
 }
+
+/// The largest number where a prompt names none: sixteen digits.
+pub const MAX_NUMBER: u64 = 9_999_999_999_999_999;
 
 /// Accounts that the installers' systems bring along: an installer refuses them, but only after the disk was erased.
 const RESERVED_USERNAMES: [&str; 24] = [

@@ -39,6 +39,7 @@ pub(crate) const WIDTH: usize = 79;
 /// A person at a terminal, or, with a code given in advance, somebody who only watches.
 pub struct Console<'a> {
     terminal: &'a mut dyn Terminal,
+    language: Language,
     words: &'static Words,
     unasked: Option<Unasked>,
     /// The code was given, and a person is there for everything else.
@@ -68,6 +69,7 @@ impl<'a> Console<'a> {
         let words = language.words();
         Console {
             terminal,
+            language,
             words,
             unasked: code.map(Unasked::new),
             preset: None,
@@ -179,7 +181,10 @@ impl<'a> Console<'a> {
             };
             rows.push((self.label(prompt), shown));
         }
-        rows.push((words.folder.to_owned(), self.target.clone()));
+        // Where a disk is erased, it is named below.
+        if !self.erases {
+            rows.push((words.folder.to_owned(), self.target.clone()));
+        }
         self.say("");
         self.say(words.summary);
         let width = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0).min(30);
@@ -268,16 +273,21 @@ impl Person for Console<'_> {
         if let Some(unasked) = &mut self.unasked {
             return unasked.profile(menu);
         }
-        if menu.offers.len() < 2 {
-            return Unasked::only_profile(menu);
-        }
-        self.say(self.words.profiles);
         let preselected = menu.preselected.map(|offer| offer.profile.as_str());
-        let names: Vec<String> = menu.offers.iter().map(|offer| offer.profile.to_string()).collect();
         let title = |offer: &&Offer| {
             let mark = if preselected == Some(offer.profile.as_str()) { " *" } else { "" };
             format!("{} ({}){mark}", line(&offer.title, 50), offer.profile)
         };
+        let whose = fill(self.words.code_for, &[("organisation", &line(menu.organisation, 60))]);
+        self.say(&whose);
+        self.say(self.words.profiles);
+        if let [offer] = menu.offers.as_slice() {
+            self.say(&format!("     {}", title(offer)));
+        }
+        if menu.offers.len() < 2 {
+            return Unasked::only_profile(menu);
+        }
+        let names: Vec<String> = menu.offers.iter().map(|offer| offer.profile.to_string()).collect();
         let titles: Vec<String> = menu.offers.iter().map(title).collect();
         self.choose(&names, &titles, preselected)
     }

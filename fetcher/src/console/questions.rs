@@ -2,7 +2,7 @@
 
 use anode_bundle::Refusal;
 use anode_bundle::display::line;
-use anode_bundle::pack::{Answers, Prompt, PromptType};
+use anode_bundle::pack::{Answers, MAX_NUMBER, Prompt, PromptType};
 use zeroize::Zeroizing;
 
 use super::{Console, Echo, WIDTH, fill};
@@ -41,6 +41,10 @@ impl Console<'_> {
             match prepare(prompt, &typed, &mut system_salt) {
                 Ok(answer) => return Ok(answer),
                 Err(Refusal::AnswerInvalid { problem, .. }) => {
+                    let problem = self.language.rule(prompt.kind).map_or(problem, |rule| {
+                        let bound = |bound: Option<u64>, other: u64| bound.unwrap_or(other).to_string();
+                        fill(rule, &[("min", &bound(prompt.min, 0)), ("max", &bound(prompt.max, MAX_NUMBER))])
+                    });
                     let text = fill(self.words.invalid, &[("problem", &problem)]);
                     self.say(&text);
                 }

@@ -212,9 +212,34 @@ fn offer(name: &str) -> Offer {
 }
 
 #[test]
+fn a_code_for_one_profile_says_whose_it_is_and_what_it_offers_and_asks_nothing() {
+    let lab = offer("lab");
+    let mut typist = Typist::default();
+    let menu = Menu { organisation: "Example\u{1b}[2J school", offers: vec![&lab], preselected: None };
+    assert_eq!(console(&mut typist).profile(&menu).unwrap(), "lab");
+    assert_eq!(typist.seen, "This code is for Example[2J school.\nThis code offers:\n     LAB (lab)\n");
+}
+
+#[test]
+fn a_wrong_answer_is_explained_in_the_language_of_the_session() {
+    let number = Prompt { min: Some(3), ..prompt("seats", PromptType::Number, None) };
+    for (prompt, wrong, right, words) in [
+        (prompt("name", PromptType::Hostname, None), "PC_1", "pc-1", "nötig sind 1 bis 63 Zeichen"),
+        (number, "2", "3", "nötig ist eine ganze Zahl von 3 bis 9999999999999999"),
+    ] {
+        let mut typist = Typist::typing(&[wrong, right]);
+        let mut console = Console::new(&mut typist, Language::German, None, Vec::new(), None);
+        let sheet = Sheet::begin(&[prompt], &Answers::new(), &Given::new(), &Facts::default(), &mut || None);
+        assert!(console.answer_all(sheet).is_ok());
+        let seen = typist.seen.replace('\n', " ");
+        assert!(seen.contains(words) && !seen.contains("must be"), "{seen}");
+    }
+}
+
+#[test]
 fn what_a_rule_preselects_is_marked_and_chosen_by_an_empty_answer() {
     let (lab, office) = (offer("lab"), offer("office"));
-    let menu = |preselected| Menu { offers: vec![&lab, &office], preselected };
+    let menu = |preselected| Menu { organisation: "Example school", offers: vec![&lab, &office], preselected };
     for (typed, wanted) in [("", "office"), ("1", "lab"), ("lab", "lab")] {
         let mut typist = Typist::typing(&[typed]);
         assert_eq!(console(&mut typist).profile(&menu(Some(&office))).unwrap(), wanted);
@@ -260,7 +285,7 @@ fn a_code_that_was_given_to_a_person_answers_no_other_question() {
     assert!(console.code().is_ok());
     assert_eq!(console.today(Moment::EPOCH).unwrap(), None);
     let (lab, office) = (offer("lab"), offer("office"));
-    let chosen = console.profile(&Menu { offers: vec![&lab, &office], preselected: None });
+    let chosen = console.profile(&Menu { organisation: "", offers: vec![&lab, &office], preselected: None });
     assert_eq!(chosen.unwrap(), "office");
     assert_eq!(typist.echoes, [Echo::Shown]);
 }

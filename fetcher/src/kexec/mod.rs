@@ -61,7 +61,7 @@ pub trait Kernel {
 pub fn check_manifest(manifest: &Manifest, kernel: &dyn Kernel) -> Result<(), Failure> {
     if manifest.hand_over != HandOver::Kexec {
         let problem = format!("the profile `{}` does not boot an installer's kernel", manifest.profile);
-        return Err(Failure::hand_over(problem, "choose another profile, or use `--files`"));
+        return Err(Failure::hand_over(problem, "choose another profile"));
     }
     let Some(boot) = &manifest.boot else {
         let problem = format!("the profile `{}` names no pinned kernel", manifest.profile);

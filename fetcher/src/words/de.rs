@@ -1,9 +1,34 @@
 //! German.
 
 use anode_bundle::ExitCode;
+use anode_bundle::pack::PromptType;
 
 use super::Words;
 use super::pages::{MediumWords, Page};
+
+/// What an answer has to be.
+pub(super) fn rule(kind: PromptType) -> Option<&'static str> {
+    Some(match kind {
+        PromptType::Hostname => {
+            "nötig sind 1 bis 63 Zeichen `a-z 0-9 -`, Punkte zwischen den Teilen, kein `-` am Anfang oder Ende eines Teils"
+        }
+        PromptType::Username => {
+            "nötig sind 1 bis 32 Zeichen `a-z 0-9 _ -`, vorn ein Buchstabe, und kein Name, den jedes System schon hat"
+        }
+        PromptType::FullName => "nötig sind 1 bis 128 Buchstaben, Ziffern, Leerzeichen, `.` oder `-`",
+        PromptType::Password => "nötig sind 1 bis 256 Bytes ohne Steuerzeichen",
+        PromptType::Passphrase => {
+            "nötig sind 8 bis 128 Zeichen `a-z A-Z 0-9 . _ @ + / : -` oder Leerzeichen, diese nicht am Anfang oder Ende"
+        }
+        PromptType::Disk => "nötig ist ein Gerät wie `/dev/sda`",
+        PromptType::Language => "nötig ist eine Locale wie `de_DE.UTF-8`",
+        PromptType::Keyboard => "nötig ist eine Tastaturbelegung wie `de`",
+        PromptType::Number => "nötig ist eine ganze Zahl von {min} bis {max}",
+        PromptType::Text => "nötig sind 1 bis 128 Buchstaben, Ziffern, Leerzeichen oder `. _ @ + / : -`",
+        // Chosen from a list.
+        PromptType::Choice => return None,
+    })
+}
 
 pub(super) const WORDS: Words = Words {
     code: "Aktivierungscode",
@@ -13,6 +38,7 @@ pub(super) const WORDS: Words = Words {
     code_checksum: "enthält ein falsches oder vertauschtes Zeichen; bitte mit dem Zettel vergleichen",
     today: "Die Uhr dieses Rechners steht. Das neueste signierte Datum der Site ist {date}.\nWelcher Tag ist heute? (JJJJ-MM-TT, Eingabetaste: unbekannt)",
     today_wrong: "Ein Datum sieht so aus: 2026-11-30.",
+    code_for: "Dieser Code gilt für {organisation}.",
     profiles: "Dieser Code bietet an:",
     choose: "Nummer oder Name",
     choose_more: "Nummer oder Name, Eingabetaste für mehr",

@@ -13,6 +13,7 @@ pub(super) const WORDS: Words = Words {
     code_checksum: "has a wrong or swapped symbol; compare it with the slip",
     today: "This machine's clock has stopped. The newest date that the site signed is {date}.\nWhat day is it today? (YYYY-MM-DD, Enter if you do not know)",
     today_wrong: "A date looks like 2026-11-30.",
+    code_for: "This code is for {organisation}.",
     profiles: "This code offers:",
     choose: "Number or name",
     choose_more: "Number or name, Enter for more",

@@ -7,6 +7,7 @@ mod en;
 mod pages;
 
 use anode_bundle::ExitCode;
+use anode_bundle::pack::PromptType;
 
 pub(crate) use pages::{MediumWords, Page};
 
@@ -59,6 +60,15 @@ impl Language {
         }
     }
 
+    /// What an answer to a prompt has to be; `None`: as the refusal says it, in English.
+    #[must_use]
+    pub(crate) fn rule(self, kind: PromptType) -> Option<&'static str> {
+        match self {
+            Self::English => None,
+            Self::German => de::rule(kind),
+        }
+    }
+
     /// What the medium says around the fetcher.
     #[must_use]
     pub(crate) fn medium(self) -> &'static MediumWords {
@@ -93,6 +103,7 @@ pub(crate) struct Words {
     pub code_checksum: &'static str,
     pub today: &'static str,
     pub today_wrong: &'static str,
+    pub code_for: &'static str,
     pub profiles: &'static str,
     pub choose: &'static str,
     pub choose_more: &'static str,
