@@ -20,6 +20,8 @@ pub enum Firmware {
     Uefi,
     /// OVMF with Microsoft's keys enrolled and enforced, its variables guarded by system management mode.
     SecureBoot,
+    /// AAVMF, which is OVMF on another machine: arm64, whose serial line has another name. It has no screen here.
+    Arm64,
 }
 
 /// How the machine sees the image that it starts from.
@@ -172,8 +174,12 @@ impl Hardware {
     /// QEMU with everything; `monitor` is where its monitor listens. The program dies with the thread that starts it.
     pub(crate) fn program(&self, monitor: &Path) -> Program {
         let mut program = Program::new("setpriv").args(["--pdeathsig", "KILL", "--"]);
-        program = program.args(["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "1", "-no-reboot"]);
-        program = program.args(["-nodefaults", "-display", "none", "-vga", "std", "-m", &self.memory.to_string()]);
+        program = program.args(match self.firmware {
+            Firmware::Arm64 => ["qemu-system-aarch64", "-cpu", "cortex-a72", "-vga", "none"],
+            _ => ["qemu-system-x86_64", "-cpu", "max", "-vga", "std"],
+        });
+        program = program.args(["-accel", "tcg", "-smp", "1", "-no-reboot", "-nodefaults", "-display", "none"]);
+        program = program.args(["-m", &self.memory.to_string()]);
         program = program.args(["-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial"]);
         program = program.args(["-qmp", &format!("unix:{},server=on,wait=off", monitor.display())]);
         program = program.args(self.firmware_arguments());
@@ -199,20 +205,22 @@ impl Hardware {
     fn firmware_arguments(&self) -> Vec<String> {
         let (code, variables, machine, more) = match self.firmware {
             Firmware::Bios => return words("-machine pc"),
-            Firmware::Uefi => ("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd", "q35", ""),
+            Firmware::Uefi => ("OVMF/OVMF_CODE_4M.fd", "OVMF/OVMF_VARS_4M.fd", "q35", ""),
+            Firmware::Arm64 => ("AAVMF/AAVMF_CODE.fd", "AAVMF/AAVMF_VARS.fd", "virt", ""),
             Firmware::SecureBoot => (
-                "OVMF_CODE_4M.secboot.fd",
-                "OVMF_VARS_4M.ms.fd",
+                "OVMF/OVMF_CODE_4M.secboot.fd",
+                "OVMF/OVMF_VARS_4M.ms.fd",
                 "q35,smm=on",
                 " -global driver=cfi.pflash01,property=secure,value=on",
             ),
         };
         let kept = self.record.folder().join("variables.fd");
-        let fresh = Path::new("/usr/share/OVMF").join(variables);
-        fs::copy(&fresh, &kept).unwrap_or_else(|error| panic!("copying {}: {error}; install ovmf", fresh.display()));
+        let fresh = Path::new("/usr/share").join(variables);
+        let copied = fs::copy(&fresh, &kept);
+        let _ = copied.unwrap_or_else(|error| panic!("copying {}: {error}; install its package", fresh.display()));
         let flash = "-drive if=pflash,unit=";
         words(&format!(
-            "-machine {machine}{more} {flash}0,format=raw,readonly=on,file=/usr/share/OVMF/{code} \
+            "-machine {machine}{more} {flash}0,format=raw,readonly=on,file=/usr/share/{code} \
              {flash}1,format=raw,file={}",
             kept.display()
         ))

@@ -120,7 +120,8 @@ impl Host {
     }
 
     fn make(&self, kind: &str, name: &str, options: &[&str]) -> PathBuf {
-        let lock = pinned_packages(&self.site);
+        let architecture = options.iter().skip_while(|option| **option != "--arch").nth(1).unwrap_or(&"amd64");
+        let lock = pinned_packages(&self.site, architecture);
         fs::copy(&lock, self.site.repository().join("medium.lock")).expect("the packages of the medium");
         // Both names of the web server: this machine has the first one, the emulated ones the second. The publisher would try both from here.
         let here = format!("\"{}\"", self.site.web.url);
@@ -166,8 +167,8 @@ fn kept(name: &str) -> PathBuf {
 }
 
 /// `medium.lock` for the mirrors that this machine has its own packages from, half a day old at most. Tests run as many processes: one asks.
-fn pinned_packages(site: &Site) -> PathBuf {
-    let path = kept("medium.lock");
+fn pinned_packages(site: &Site, architecture: &str) -> PathBuf {
+    let path = kept(&format!("medium-{architecture}.lock"));
     let turn = File::create(kept("turn")).expect("a file to wait at");
     rustix::fs::flock(&turn, rustix::fs::FlockOperation::LockExclusive).expect("waiting for another test");
     let made = fs::metadata(&path).and_then(|kept| kept.modified());
@@ -175,7 +176,8 @@ fn pinned_packages(site: &Site) -> PathBuf {
         return path;
     }
     let [packages, security] = apt_mirrors("bookworm");
-    let lock = site.anode(&["medium", "lock", "--packages-from", &packages, "--security-from", &security]);
+    let lock = site.anode(&["medium", "lock", "--arch", architecture]);
+    let lock = lock.args(["--packages-from", &packages, "--security-from", &security]);
     let _ = lock.arg("--cache").arg(kept("downloads")).limit(Duration::from_secs(300)).run().ok();
     fs::copy(site.repository().join("medium.lock"), &path).expect("keeping the list of packages");
     path
