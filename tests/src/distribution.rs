@@ -33,6 +33,23 @@ pub fn downloads() -> PathBuf {
     debug.expect("the target folder").join("medium/downloads")
 }
 
+/// Kernel, initrd and boot loaders of the real installer of Debian 12, which `ci/test` unpacks; `None`, and a note, where it did not.
+///
+/// # Panics
+/// Where everything that tests need has to be there.
+#[must_use]
+pub fn debian_installer() -> Option<PathBuf> {
+    let folder = std::env::var_os("ANODE_DEBIAN_INSTALLER").map(PathBuf::from);
+    if folder.is_none() {
+        assert!(
+            std::env::var_os("CI_REQUIRE_VALIDATORS").is_none(),
+            "ANODE_DEBIAN_INSTALLER names the unpacked package"
+        );
+        eprintln!("skipped: ANODE_DEBIAN_INSTALLER does not name an unpacked debian-installer-12-netboot-amd64");
+    }
+    Some(folder?.join("usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64"))
+}
+
 /// Two static programs in a new folder, in the place of those of a medium: what they are is not looked at, but that they would start.
 ///
 /// # Panics

@@ -16,7 +16,7 @@ mod terminal;
 mod web;
 
 pub use ceremony::{key_id, stock_key, stock_sign};
-pub use distribution::{Distribution, apt_mirrors, downloads, programs_of_a_medium};
+pub use distribution::{Distribution, apt_mirrors, debian_installer, downloads, programs_of_a_medium};
 pub use fetch::{Fetch, Fetched};
 pub use gpg::Gpg;
 pub use medium::Medium;

@@ -5,7 +5,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use anode_tests::{Authority, Fault, Gpg, Mirror, Nginx, Program, Site, SmallDisk, anode, files, read_json};
+use anode_tests::{
+    Authority, Fault, Gpg, Mirror, Nginx, Program, Site, SmallDisk, anode, debian_installer, files, read_json,
+};
 use tempfile::TempDir;
 
 /// A repository with one definition and the profiles that a test wants; a mirror; a cache.
@@ -535,6 +537,22 @@ fn an_update_shows_old_and_new_hashes_and_takes_the_named_profiles_alone() {
 }
 
 #[test]
+fn named_profiles_are_pinned_although_another_one_has_no_mirror_yet() {
+    let desk = signed();
+    desk.profile("server", "mirror = \"https://127.0.0.1:1/gone\"");
+    let _ = desk.lock(&[]).run().fails(&["https://127.0.0.1:1/gone"]);
+    assert_eq!(desk.text(), "");
+    let _ = desk.lock(&["pc"]).run().ok();
+    let text = desk.text();
+    assert!(text.contains(&desk.sum(KERNEL)) && !text.contains("127.0.0.1:1/"), "{text}");
+    // What is pinned is asked for again only on request.
+    let _ = desk.mirror.requests();
+    let _ = desk.lock(&["pc"]).run().ok();
+    assert_eq!(desk.mirror.requests(), [""; 0]);
+    let _ = desk.lock(&["pc", "--check"]).run().fails(&["cannot be used with"]);
+}
+
+#[test]
 fn a_file_that_was_verified_is_not_taken_unsigned_later() {
     let desk = signed();
     let _ = desk.lock(&[]).run().ok();
@@ -834,23 +852,9 @@ fn the_page_and_the_list_of_public_profiles_say_why_a_second_stage_is_not_pinned
     assert_eq!(pc["second_stage"], "nobody signs what this installer loads");
 }
 
-/// `ci/test` unpacks the package debian-installer-12-netboot-amd64 there.
-fn debian_installer() -> Option<PathBuf> {
-    let folder = std::env::var_os("ANODE_DEBIAN_INSTALLER").map(PathBuf::from);
-    if folder.is_none() {
-        assert!(
-            std::env::var_os("CI_REQUIRE_VALIDATORS").is_none(),
-            "ANODE_DEBIAN_INSTALLER names the unpacked package"
-        );
-        eprintln!("skipped: ANODE_DEBIAN_INSTALLER does not name an unpacked debian-installer-12-netboot-amd64");
-    }
-    folder
-}
-
 #[test]
 fn the_real_installer_of_debian_12_has_every_hook_point_of_the_built_in_definition() {
-    let Some(folder) = debian_installer() else { return };
-    let images = folder.join("usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64");
+    let Some(images) = debian_installer() else { return };
     let desk = Desk::new("");
     let place = "dists/bookworm/main/installer-amd64/current/images/netboot/debian-installer/amd64";
     for name in ["linux", "initrd.gz", "bootnetx64.efi", "grubx64.efi"] {

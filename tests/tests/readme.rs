@@ -9,7 +9,7 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
-use anode_tests::{Program, apt_mirrors, binary, downloads, programs_of_a_medium, source};
+use anode_tests::{Mirror, Program, apt_mirrors, binary, debian_installer, downloads, programs_of_a_medium, source};
 
 struct Block {
     line: usize,
@@ -39,11 +39,17 @@ fn blocks(text: &str) -> Vec<Block> {
 }
 
 /// Without what would run this test inside itself, and on a port that is free here; packages come from the mirror that this machine is set up with.
-fn ours(script: &str, port: u16) -> String {
+/// The installer comes from `mirror`.
+fn ours(script: &str, port: u16, mirror: &str) -> String {
     let downloads = || downloads().display().to_string();
     let replace = |line: &str| match line.trim() {
         "ci/test" => ":".to_owned(),
         "cargo run --release -- demo" => "anode demo".to_owned(),
+        "anode lock debian-server" if mirror.is_empty() => ":".to_owned(),
+        lock @ "anode lock debian-server" => {
+            let there = format!("[variables]\\nboot_mirror = \"{mirror}\"");
+            format!("sed -i 's|^\\[variables\\]|{there}|' debian-server/profile.toml\n{lock} --cache '{}'", downloads())
+        }
         "anode medium lock" => {
             let [packages, security] = apt_mirrors("bookworm");
             format!("anode medium lock --packages-from {packages} --security-from {security} --cache '{}'", downloads())
@@ -79,11 +85,13 @@ fn run_every_block(page: &str) {
     let programs = programs_of_a_medium(&folder.path().join("programs"));
     let mut servers = Servers(Vec::new());
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).expect("a port").port();
+    let mirror = mirror_of_debian();
+    let address = mirror.as_ref().map(Mirror::url).unwrap_or_default();
     for block in blocks {
         assert!(!block.script.trim_start().starts_with("# not run"), "line {}: a block that is not run", block.line);
         let script = format!(
             "set -euo pipefail\nsource '{state}'\n{}\n{{ export -p; printf 'cd %q\\n' \"$PWD\"; }} >'{state}'\n",
-            ours(&block.script, port),
+            ours(&block.script, port, &address),
             state = state.display()
         );
         let program = Program::new("bash").args(["-c", &script]).env("HOME", &home).env("ANODE_SOURCE", source());
@@ -93,6 +101,16 @@ fn run_every_block(page: &str) {
         servers.collect(folder.path());
         assert_eq!(output.exit, Some(0), "{page}, block at line {}:\n{}\n{output}", block.line, block.script);
     }
+}
+
+/// What the profile of README boots, as Debian's mirrors have it: the installer of the release before, under the name of this one.
+fn mirror_of_debian() -> Option<Mirror> {
+    let (images, mirror) = (debian_installer()?, Mirror::new());
+    let place = "dists/trixie/main/installer-amd64/current/images/netboot/debian-installer/amd64";
+    for name in ["linux", "initrd.gz", "bootnetx64.efi", "grubx64.efi"] {
+        mirror.put(&format!("{place}/{name}"), fs::read(images.join(name)).expect("a file of the installer"));
+    }
+    Some(mirror)
 }
 
 /// Servers that README starts write their process ids into the fresh folder, as `*.pid`; they end with the test.
@@ -118,5 +136,8 @@ fn commands_are_told_from_what_they_print() {
     let found = blocks("text\n```console\n$ a \\\n> b\nprinted\n$ c\n```\n```rust\nno\n```\n```sh\nd\n```\n");
     let scripts: Vec<_> = found.iter().map(|block| block.script.as_str()).collect();
     assert_eq!(scripts, ["a \\\nb\nc\n", "d\n"]);
-    assert_eq!(ours("ci/test\ncargo run --release -- demo\nci/test --x :8443\n", 7), ":\nanode demo\nci/test --x :7\n");
+    assert_eq!(
+        ours("ci/test\ncargo run --release -- demo\nci/test --x :8443\n", 7, ""),
+        ":\nanode demo\nci/test --x :7\n"
+    );
 }

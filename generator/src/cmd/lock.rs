@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{colour, print, say, size};
 use crate::clock;
 use crate::diagnose::{Faulty, Problem, Problems};
-use crate::lock::{Cache, Change, Client, Desk, Progress, Renew, check, renew};
+use crate::lock::{Cache, Change, Client, Desk, Progress, Renew, Which, check, renew};
 use crate::repository::{self, Lock, Pinned, Repository, Vouched};
 
 #[derive(Args)]
@@ -25,9 +25,12 @@ pub(super) struct Options {
     /// The profiles repository
     #[arg(short = 'C', long, value_name = "DIR", default_value = ".")]
     repository: PathBuf,
-    /// Ask again for everything that these profiles boot, or all of them, and show what changed
-    #[arg(long, value_name = "PROFILE", num_args = 0.., conflicts_with = "check")]
-    update: Option<Vec<String>>,
+    /// Pin only what these profiles boot, and leave the others as they are [default: all profiles]
+    #[arg(value_name = "PROFILE", conflicts_with = "check")]
+    profiles: Vec<String>,
+    /// Ask again for what is pinned already, and show what changed
+    #[arg(long, conflicts_with = "check")]
+    update: bool,
     /// Change nothing; fail if anything is missing, unused, unreachable or changed
     #[arg(long)]
     check: bool,
@@ -83,10 +86,9 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         print(&format!("{} is as it was pinned", files(repository.lock.files().count())))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let wanted = match options.update.as_deref() {
-        None => Renew::Missing,
-        Some([]) => Renew::All,
-        Some(profiles) => Renew::Profiles(known(&repository, profiles)?),
+    let wanted = Renew {
+        profiles: if options.profiles.is_empty() { None } else { Some(known(&repository, &options.profiles)?) },
+        which: if options.update { Which::All } else { Which::Missing },
     };
     let renewed = renew(&desk, &wanted).map_err(|problems| {
         say("nothing was pinned");
@@ -123,7 +125,7 @@ fn known(repository: &Repository, names: &[String]) -> Result<BTreeSet<Id>> {
                 known.insert(profile.id.clone());
             }
             None => {
-                let problem = Problem::error("--update", format!("there is no profile `{name}`"));
+                let problem = Problem::error("PROFILE", format!("there is no profile `{name}`"));
                 problems.push(problem.nearest(name, repository.profiles.iter().map(|profile| profile.id.as_str())));
             }
         }

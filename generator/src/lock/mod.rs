@@ -60,13 +60,20 @@ pub struct Desk<'a> {
     pub progress: &'a dyn Progress,
 }
 
-/// Which files are asked for again.
-pub enum Renew {
+/// Which files are asked for.
+pub struct Renew {
+    /// Those of these profiles; `None`: of all.
+    pub profiles: Option<BTreeSet<Id>>,
+    /// And of them?
+    pub which: Which,
+}
+
+/// Which files of a profile are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
     /// Those alone that are not pinned.
     Missing,
-    /// Those of these profiles too.
-    Profiles(BTreeSet<Id>),
-    /// All.
+    /// Those that are pinned too.
     All,
 }
 
@@ -114,12 +121,8 @@ pub fn renew(desk: &Desk<'_>, renew: &Renew) -> Result<Renewed, Problems> {
     let voucher = Voucher::new(desk.client, &desk.repository.root);
     for (url, wanted) in &wishes.files {
         let pinned = old.pinned(url);
-        let again = match renew {
-            Renew::Missing => false,
-            Renew::Profiles(profiles) => wanted.profiles.iter().any(|profile| profiles.contains(profile)),
-            Renew::All => true,
-        };
-        if pinned.is_some() && !again {
+        let is_meant = |profiles: &BTreeSet<Id>| wanted.profiles.iter().any(|profile| profiles.contains(profile));
+        if !renew.profiles.as_ref().is_none_or(is_meant) || pinned.is_some() && renew.which == Which::Missing {
             continue;
         }
         renewed.asked += 1;
