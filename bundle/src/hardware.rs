@@ -136,7 +136,7 @@ impl Rule {
 
 fn meets(known: &Known, condition: &str) -> bool {
     match known {
-        Known::Text(text) => is_like(&text.to_lowercase(), &condition.to_lowercase()),
+        Known::Text(text) => is_like(&text.to_ascii_lowercase(), &condition.to_ascii_lowercase()),
         Known::Number(number) => match bound(condition) {
             Some((">=", limit)) => *number >= limit,
             Some(("<", limit)) => *number < limit,

@@ -22,7 +22,7 @@ use anode_bundle::{Moment, Refusal};
 
 use crate::answers::{Given, Sheet, system_salt};
 use crate::error::{Failure, reason};
-use crate::hand_over::{ClockState, RunFacts, Selection};
+use crate::hand_over::{ClockState, RunFacts, Selection, Way};
 
 const SIGNATURES: usize = 16;
 
@@ -100,8 +100,8 @@ pub struct Order<'a> {
     pub profile: Option<String>,
     /// Answers that are given in advance.
     pub given: Given,
-    /// Whether what the profile is can be handed over here: asked as soon as its pack is open, and before any question of it.
-    pub suits: &'a dyn Fn(&Manifest) -> Result<(), Failure>,
+    /// How what the profile is can be handed over here: asked as soon as its pack is open, and before any question of it.
+    pub way: &'a dyn Fn(&Manifest) -> Result<Way, Failure>,
 }
 
 /// Where a run gets and keeps its bytes.
@@ -187,6 +187,8 @@ pub struct Choice<'a> {
     pub answers: &'a Answers,
     /// Where the current release was learnt from, and which one it is.
     pub snapshot: &'a Snapshot,
+    /// How it is handed over.
+    pub way: &'a Way,
     /// Goes ahead without the last question.
     pub unattended: bool,
 }
@@ -199,6 +201,8 @@ pub struct Activated {
     pub answers: Answers,
     /// The record of the choice.
     pub selection: Selection,
+    /// How they are handed over, as the person was told.
+    pub way: Way,
     /// The code or the profile says that nobody needs to be asked.
     pub unattended: bool,
 }
@@ -277,7 +281,7 @@ fn attempt(
         };
         profile = Some(wanted);
     };
-    (order.suits)(contents.manifest())?;
+    let way = (order.way)(contents.manifest())?;
     let snapshot =
         client.snapshot().cloned().ok_or_else(|| Failure::Internal("a pack without a release".to_owned()))?;
 
@@ -291,6 +295,7 @@ fn attempt(
         manifest: contents.manifest(),
         answers: &answers,
         snapshot: &snapshot,
+        way: &way,
         unattended,
     })?;
     let run = RunFacts {
@@ -301,7 +306,7 @@ fn attempt(
         source: snapshot.source,
     };
     let selection = Selection::new(contents.manifest(), activation.org.clone(), &run);
-    Ok(Attempt::Activated(Box::new(Activated { contents, answers, selection, unattended })))
+    Ok(Attempt::Activated(Box::new(Activated { contents, answers, selection, way, unattended })))
 }
 
 /// Everything was given in advance: nobody is asked, and what is missing is an error.

@@ -10,6 +10,7 @@ use anode_bundle::trust::Clock;
 use anode_fetch::Failure;
 use anode_fetch::activate::{Activated, Choice, Order, Person, Shipped, Sources, Unasked, activate};
 use anode_fetch::answers::{Given, Sheet};
+use anode_fetch::hand_over::Way;
 
 /// What an activation saw on its way.
 #[derive(Debug, Clone, Default)]
@@ -54,7 +55,7 @@ pub fn probe(
         facts: Facts::default(),
         profile: attempt.profile.map(str::to_owned),
         given: attempt.given,
-        suits: &|_| Ok(()),
+        way: &|_| Ok(Way::AtOnce),
     };
     let activated = activate(&order, Sources { transport, state: None, cache: None }, &mut person)?;
     activated.files()?;

@@ -12,7 +12,7 @@ use crate::answers::Given;
 use crate::blob::Pinned;
 use crate::error::Failure;
 use crate::hand_over::Target;
-use crate::transport::{Address, BadAddress, PlainHttp};
+use crate::transport::{Address, PlainHttp};
 use crate::words::Language;
 
 /// What is to be done.
@@ -67,8 +67,10 @@ pub(super) struct Activate {
 pub(super) enum Destination {
     /// To a folder or file.
     Written(Target),
-    /// Into the initrd of the installer's kernel, which is loaded.
-    Kexec,
+    /// Into the initrd of the installer's kernel, which is loaded; or staged in this folder, where it can not be.
+    Kexec(Option<PathBuf>),
+    /// The same, staged in this folder.
+    Stage(PathBuf),
 }
 
 /// A pinned file.
@@ -101,6 +103,7 @@ struct Options {
     files: Option<PathBuf>,
     initrd: Option<PathBuf>,
     kexec: bool,
+    stage: Option<PathBuf>,
     urls: Vec<String>,
     sha256: Option<Sha256>,
     length: Option<u64>,
@@ -154,7 +157,9 @@ fn belongs(topic: Topic, name: &str) -> bool {
             matches!(topic, Topic::Activate | Topic::Update)
         }
         "url" | "sha256" | "length" | "out" => topic == Topic::Blob,
-        "code" | "code-file" | "profile" | "answer" | "files" | "initrd" | "kexec" => topic == Topic::Activate,
+        "code" | "code-file" | "profile" | "answer" | "files" | "initrd" | "kexec" | "stage" => {
+            topic == Topic::Activate
+        }
         _ => false,
     }
 }
@@ -171,64 +176,56 @@ impl Options {
 
     fn take_value(&mut self, name: &str, parser: &mut lexopt::Parser, topic: Topic) -> Result<(), Failure> {
         let value = parser.value().map_err(|error| usage(&error, topic))?;
-        let text = || {
-            value
-                .to_str()
-                .map(str::to_owned)
-                .ok_or_else(|| Failure::usage(format!("the value of `--{name}` is not UTF-8"), hint(topic)))
-        };
+        if let Some(place) = self.path(name) {
+            return once(place, value.into(), name);
+        }
+        if name == "ca" {
+            self.authorities.push(value.into());
+            return Ok(());
+        }
+        let text = value
+            .into_string()
+            .map_err(|_| Failure::usage(format!("the value of `--{name}` is not UTF-8"), hint(topic)))?;
+        let wrong = |problem: &str, remedy: &str| Failure::usage(format!("`--{name}` {problem}"), remedy);
         match name {
-            "site" => self.sites.push(text()?),
-            "url" => self.urls.push(text()?),
-            "out" => once(&mut self.out, value.into(), name)?,
+            "site" => self.sites.push(text),
+            "url" => self.urls.push(text),
+            "profile" => return once(&mut self.profile, text, name),
+            "code" => return once(&mut self.code, Zeroizing::new(text), name),
             "sha256" => {
-                let wrong = |_| Failure::usage("`--sha256` is not a hash", "write it as 64 lower-case hex digits");
-                once(&mut self.sha256, Sha256::parse(&text()?).map_err(wrong)?, name)?;
+                let sum =
+                    Sha256::parse(&text).map_err(|_| wrong("is not a hash", "write it as 64 lower-case hex digits"))?;
+                return once(&mut self.sha256, sum, name);
             }
             "length" => {
-                let wrong = |_| Failure::usage("`--length` is not a number of bytes", "write it as a whole number");
-                once(&mut self.length, text()?.parse().map_err(wrong)?, name)?;
+                let length =
+                    text.parse().map_err(|_| wrong("is not a number of bytes", "write it as a whole number"))?;
+                return once(&mut self.length, length, name);
             }
             "proxy" => {
-                let wrong = |bad: BadAddress| {
-                    Failure::usage(
-                        format!("`--proxy`: {bad}"),
-                        "write it as `http://HOST:PORT`, without a user or password",
-                    )
-                };
-                once(&mut self.proxy, Address::parse(&text()?, PlainHttp::ForPinned).map_err(wrong)?, name)?;
+                let remedy = "write it as `http://HOST:PORT`, without a user or password";
+                let proxy =
+                    Address::parse(&text, PlainHttp::ForPinned).map_err(|bad| wrong(&bad.to_string(), remedy))?;
+                return once(&mut self.proxy, proxy, name);
             }
-            "ca" => self.authorities.push(value.into()),
-            "root" => once(&mut self.root, value.into(), name)?,
-            "state" => once(&mut self.state, value.into(), name)?,
-            "cache" => once(&mut self.cache, value.into(), name)?,
-            "client-cert" => once(&mut self.client_certificate, value.into(), name)?,
-            "client-key" => once(&mut self.client_key, value.into(), name)?,
-            "code-file" => once(&mut self.code_file, value.into(), name)?,
-            "files" => once(&mut self.files, value.into(), name)?,
-            "initrd" => once(&mut self.initrd, value.into(), name)?,
-            "code" => once(&mut self.code, Zeroizing::new(text()?), name)?,
-            "profile" => once(&mut self.profile, text()?, name)?,
             "now" => {
-                let moment = Moment::parse(&text()?).map_err(|problem| {
-                    Failure::usage(format!("`--now` is {problem}"), "write it as `2026-11-30T12:00:00Z`")
-                })?;
-                once(&mut self.now, moment, name)?;
+                let remedy = "write it as `2026-11-30T12:00:00Z`";
+                let now = Moment::parse(&text).map_err(|problem| wrong(&format!("is {problem}"), remedy))?;
+                return once(&mut self.now, now, name);
             }
             "lang" => {
-                let language = match text()?.as_str() {
+                let language = match text.as_str() {
                     "de" => Language::German,
                     "en" => Language::English,
-                    _ => return Err(Failure::usage("`--lang` knows `de` and `en`", "choose one of them")),
+                    _ => return Err(wrong("knows `de` and `en`", "choose one of them")),
                 };
-                once(&mut self.language, language, name)?;
+                return once(&mut self.language, language, name);
             }
             "answer" => {
-                let text = Zeroizing::new(text()?);
+                let text = Zeroizing::new(text);
                 let pair = text.split_once('=').filter(|(prompt, _)| !prompt.is_empty());
-                let (prompt, answer) = pair.ok_or_else(|| {
-                    Failure::usage("`--answer` without a name and a value", "write it as `--answer NAME=VALUE`")
-                })?;
+                let (prompt, answer) =
+                    pair.ok_or_else(|| wrong("without a name and a value", "write it as `--answer NAME=VALUE`"))?;
                 if self.answers.insert(prompt.to_owned(), Zeroizing::new(answer.to_owned())).is_some() {
                     let prompt = display::line(prompt, 64);
                     return Err(Failure::usage(
@@ -240,6 +237,23 @@ impl Options {
             _ => return Err(Failure::Internal(format!("the option `--{name}` has no meaning"))),
         }
         Ok(())
+    }
+
+    /// The place of an option that names one file or folder.
+    fn path(&mut self, name: &str) -> Option<&mut Option<PathBuf>> {
+        Some(match name {
+            "out" => &mut self.out,
+            "root" => &mut self.root,
+            "state" => &mut self.state,
+            "cache" => &mut self.cache,
+            "client-cert" => &mut self.client_certificate,
+            "client-key" => &mut self.client_key,
+            "code-file" => &mut self.code_file,
+            "files" => &mut self.files,
+            "initrd" => &mut self.initrd,
+            "stage" => &mut self.stage,
+            _ => return None,
+        })
     }
 
     fn command(self, topic: Topic) -> Result<Command, Failure> {
@@ -255,14 +269,17 @@ impl Options {
                 if rest.code.is_some() && rest.code_file.is_some() {
                     return Err(Failure::usage("`--code` and `--code-file` are given together", "give one of them"));
                 }
-                let destination = match (rest.files, rest.initrd, rest.kexec) {
-                    (Some(dir), None, false) => Destination::Written(Target::Files(dir)),
-                    (None, Some(file), false) => Destination::Written(Target::Initrd(file)),
-                    (None, None, true) => Destination::Kexec,
-                    (None, None, false) => return Err(missing("files DIR`, `--initrd FILE` or `--kexec", topic)),
+                let destination = match (rest.files, rest.initrd, rest.kexec, rest.stage) {
+                    (Some(dir), None, false, None) => Destination::Written(Target::Files(dir)),
+                    (None, Some(file), false, None) => Destination::Written(Target::Initrd(file)),
+                    (None, None, true, dir) => Destination::Kexec(dir),
+                    (None, None, false, Some(dir)) => Destination::Stage(dir),
+                    (None, None, false, None) => {
+                        return Err(missing("files DIR`, `--initrd FILE`, `--kexec` or `--stage DIR", topic));
+                    }
                     _ => {
-                        let problem = "two of `--files`, `--initrd` and `--kexec` are given together";
-                        return Err(Failure::usage(problem, "give one of them"));
+                        let problem = "two of `--files`, `--initrd` and `--kexec` or `--stage` are given together";
+                        return Err(Failure::usage(problem, "give one of them; `--kexec` and `--stage` go together"));
                     }
                 };
                 Ok(Command::Activate(Box::new(Activate {

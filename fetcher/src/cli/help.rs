@@ -33,6 +33,11 @@ usage: anode-fetch activate --site URL... --root FILE TARGET [options]
                         files into memory: kernel and initrd come from --cache
                         or from where they were pinned, and are hashed. Needs
                         root. Nothing is started: `systemctl kexec` does that
+  --stage DIR           or lay it down, with the installer's own signed boot
+                        loaders, in DIR, the root of a FAT file system: the
+                        firmware can start EFI/anode/shim.efi there. With
+                        --kexec, only where Secure Boot would not let the
+                        running kernel load it. Answers lie there in clear!
 
 without these the program asks:
   --code CODE           the activation code; other users of this machine can

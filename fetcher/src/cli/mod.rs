@@ -22,12 +22,12 @@ use crate::console::{Console, Terminal};
 use crate::error::Failure;
 use crate::facts::Facts;
 use crate::folder::Folder;
-use crate::hand_over::{Carry, Network, PROXY, initrd_archive};
+use crate::hand_over::{Carry, Network, PROXY, Way, initrd_archive};
 use crate::kexec::{self, Kernel};
 use crate::transport::{Address, Credentials, Https, Limits, PlainHttp, Settings, public_authorities};
 use crate::words::Language;
 use arguments::{Activate, Blob, Command, Destination, Reach, Talk};
-use outcome::{Outcome, Updated};
+use outcome::{Outcome, Staged, Updated};
 
 const CODE_FILE_LIMIT: u64 = 1 << 10;
 const PEM_LIMIT: u64 = 1 << 20;
@@ -141,7 +141,8 @@ fn perform_activate(host: &mut dyn Host, wanted: Activate, warnings: &mut Vec<St
     let mut kernel = host.kernel();
     match &wanted.destination {
         Destination::Written(target) => target.check()?,
-        Destination::Kexec => kernel.check()?,
+        Destination::Kexec(_) => kernel.check()?,
+        Destination::Stage(_) => {}
     }
     let code = given_code(&wanted)?;
     let shipped = Shipped::read(&wanted.reach.root)?;
@@ -159,19 +160,20 @@ fn perform_activate(host: &mut dyn Host, wanted: Activate, warnings: &mut Vec<St
         facts: facts.hardware(),
         profile: wanted.profile,
         given: wanted.answers,
-        suits: &|manifest| match wanted.destination {
-            Destination::Written(_) => Ok(()),
-            Destination::Kexec => kexec::check_manifest(manifest, &*kernel),
+        way: &|manifest| match &wanted.destination {
+            Destination::Written(_) => Ok(Way::AtOnce),
+            Destination::Kexec(dir) => kexec::way(manifest, Some(&*kernel), dir.as_deref()),
+            Destination::Stage(dir) => kexec::way(manifest, None, Some(dir)),
         },
     };
     let language = language(host, &wanted.talk);
     let target = match &wanted.destination {
         Destination::Written(target) => Some(target.path().display().to_string()),
-        Destination::Kexec => None,
+        Destination::Kexec(_) | Destination::Stage(_) => None,
     };
     let terminal = host.terminal();
     // Where a disk will be erased and a person is there, a code that was given answers the question for the code and no other.
-    let is_watched = matches!(wanted.destination, Destination::Kexec) && terminal.is_typed();
+    let is_watched = target.is_none() && terminal.is_typed();
     let (code, preset) = if is_watched { (None, code) } else { (code, None) };
     let mut console = Console::new(terminal, language, code, facts.disks, target).preset(preset);
     let activated = activate(&order, opened.sources(), &mut console);
@@ -185,15 +187,18 @@ fn perform_activate(host: &mut dyn Host, wanted: Activate, warnings: &mut Vec<St
     let carry = Carry::of(activated.contents.manifest(), network);
     let files = match &wanted.destination {
         Destination::Written(target) => target.write(&activated.files()?, &activated.selection, carry)?,
-        Destination::Kexec => load(&activated, carry, &wanted.reach, &mut *kernel, &mut console)?,
+        Destination::Kexec(_) | Destination::Stage(_) => {
+            prepare(&activated, carry, &wanted.reach, &mut *kernel, &mut console)?
+        }
     };
     console.done(files.len());
+    let staged = matches!(activated.way, Way::Staged(_)).then_some(Staged { loader: kexec::LOADER });
     let (selection, unattended) = (Box::new(activated.selection), activated.unattended);
-    Ok(Outcome::Activated { selection, unattended, files })
+    Ok(Outcome::Activated { selection, unattended, files, staged })
 }
 
-/// The installer's kernel, its initrd and the verified files, into the memory of the running kernel.
-fn load(
+/// The installer's kernel, its initrd and the verified files, into the memory of the running kernel, or to where the firmware finds them.
+fn prepare(
     activated: &Activated,
     carry: Carry,
     reach: &Reach,
@@ -214,7 +219,11 @@ fn load(
     let mut origin =
         Origin { cache: cache.as_ref(), https: &mut Https::new(settings), now: activated.selection.activated_at };
     let installer = kexec::Installer { boot, command_line: &line, archive: &archive };
-    kexec::load(&installer, kernel, &mut origin, &mut |name, length, total| console.progress(name, length, total))?;
+    let mut progress = |name: &str, length, total| console.progress(name, length, total);
+    match &activated.way {
+        Way::AtOnce => kexec::load(&installer, kernel, &mut origin, &mut progress)?,
+        Way::Staged(dir) => kexec::stage(&installer, dir, &mut origin, &mut progress)?,
+    }
     Ok(paths)
 }
 

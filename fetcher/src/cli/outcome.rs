@@ -16,7 +16,15 @@ pub(super) enum Outcome {
         selection: Box<Selection>,
         unattended: bool,
         files: Vec<String>,
+        staged: Option<Staged>,
     },
+}
+
+/// What the firmware is to start.
+#[derive(Serialize)]
+pub(super) struct Staged {
+    /// From the folder that `--stage` named.
+    pub loader: &'static str,
 }
 
 /// What `update` trusts now.
@@ -48,6 +56,8 @@ struct Files<'a> {
     unattended: bool,
     files: &'a [String],
     source: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    staged: Option<&'a Staged>,
 }
 
 #[derive(Serialize)]
@@ -62,7 +72,7 @@ impl Outcome {
         match self {
             Self::Text(text) => text.clone(),
             Self::Updated(updated) => json(&Done { ok: true, exit: 0, what: updated, warnings }),
-            Self::Activated { selection, unattended, files } => {
+            Self::Activated { selection, unattended, files, staged } => {
                 let what = Files {
                     site: selection.site.as_str(),
                     organisation: selection.organisation.as_str(),
@@ -71,6 +81,7 @@ impl Outcome {
                     unattended: *unattended,
                     files,
                     source: &selection.source,
+                    staged: staged.as_ref(),
                 };
                 json(&Done { ok: true, exit: 0, what, warnings })
             }

@@ -26,6 +26,7 @@ use crate::activate::{Choice, Person, Unasked};
 use crate::answers::Sheet;
 use crate::error::{Failure, reason};
 use crate::facts::Disk;
+use crate::hand_over::Way;
 
 use crate::words::{Language, Words, fill};
 use progress::Transfer;
@@ -300,7 +301,13 @@ impl Person for Console<'_> {
     }
 
     fn confirm(&mut self, choice: &Choice<'_>) -> Result<(), Failure> {
+        if let Way::Staged(dir) = choice.way {
+            self.target = dir.display().to_string();
+        }
         self.summary(choice);
+        if let Way::Staged(_) = choice.way {
+            self.say(self.words.staged);
+        }
         let question = if self.erases { self.words.confirm_erase } else { self.words.confirm };
         if self.erases {
             let disks = choice.manifest.prompts.iter().filter(|prompt| prompt.kind == PromptType::Disk);
@@ -313,7 +320,7 @@ impl Person for Console<'_> {
         }
         loop {
             let answer = self.ask(question, Echo::Shown)?;
-            let answer = answer.trim().to_lowercase();
+            let answer = answer.trim().to_ascii_lowercase();
             // The English words are understood in every language: they are what people try.
             match answer.as_str() {
                 yes if yes == self.words.yes || yes == "yes" => return Ok(()),

@@ -55,6 +55,15 @@ impl Carry {
     }
 }
 
+/// How what was verified gets to the installer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// As files, or in the memory of this machine.
+    AtOnce,
+    /// By a restart of the machine, from this folder, where it lies readable until it is removed.
+    Staged(PathBuf),
+}
+
 /// Where the verified files go. Either appears complete or not at all, and nothing is overwritten.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {

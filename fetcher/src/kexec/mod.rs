@@ -1,26 +1,30 @@
 //! `--kexec`: the verified kernel, its initrd with the files of the pack behind it, and the command line go to the running kernel, which keeps them
-//! until somebody starts them.
+//! until somebody starts them. Where it would not, they may be staged for the firmware: [`stage()`].
 //!
 //! Kernel and initrd are hashed while they come, joined by the rules that every unpacker of the kernel keeps, and read back before they are loaded.
-//! Nothing that was verified is written to a disk, and nothing on a disk is changed.
+//! Nothing that was verified is written to a disk, and nothing on a disk is changed, unless it is staged.
 
 mod draft;
 mod running;
+mod stage;
 
 #[cfg(test)]
 mod tests;
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 use anode_bundle::display::line;
 use anode_bundle::pack::{Blob, Boot, HandOver, Manifest};
 
 use crate::blob::{Origin, Pinned, bring};
 use crate::error::{Failure, reason};
+use crate::hand_over::Way;
 use crate::transport::{Address, PlainHttp};
-use draft::{Draft, padding, read_back};
+use draft::{Draft, Whole, padding};
 pub use running::Running;
+pub use stage::{LOADER, stage};
 
 /// A kernel copies what it loads into a buffer and from there to its place, beside what lies here (kexec_file_load(2)).
 const COPIES: u64 = 3;
@@ -54,11 +58,12 @@ pub trait Kernel {
     fn load(&mut self, kernel: &File, initrd: &File, command_line: &str) -> io::Result<()>;
 }
 
-/// Is this a profile that is handed over in this way, are its kernel and initrd pinned, and would the running kernel take it?
+/// How this profile's installer is started: loaded into the running kernel, if there is one to load it and it would; else staged, if there is a folder
+/// for that. Asked before anything of it is downloaded.
 ///
 /// # Errors
-/// [`Failure::HandOver`].
-pub fn check_manifest(manifest: &Manifest, kernel: &dyn Kernel) -> Result<(), Failure> {
+/// [`Failure::HandOver`] if it is no profile for either, if its kernel and initrd are not pinned, or if neither is possible.
+pub fn way(manifest: &Manifest, kernel: Option<&dyn Kernel>, dir: Option<&Path>) -> Result<Way, Failure> {
     if manifest.hand_over != HandOver::Kexec {
         let problem = format!("the profile `{}` does not boot an installer's kernel", manifest.profile);
         return Err(Failure::hand_over(problem, "choose another profile"));
@@ -67,19 +72,37 @@ pub fn check_manifest(manifest: &Manifest, kernel: &dyn Kernel) -> Result<(), Fa
         let problem = format!("the profile `{}` names no pinned kernel", manifest.profile);
         return Err(Failure::hand_over(problem, "tell the operator: run `anode lock`, build and publish"));
     };
-    match &boot.signature {
-        Some(signature)
+    let distrusted = match (kernel, &boot.signature) {
+        (None, _) => None,
+        (Some(kernel), Some(signature))
             if kernel.is_locked_down() && signature.keys.iter().all(|key| kernel.trusts(key) == Some(false)) =>
         {
-            let signer = match line(&signature.by, 120) {
-                by if by.is_empty() => "the installer's kernel is not signed".to_owned(),
-                by => format!("the installer's kernel is signed under `{by}`, which it does not trust"),
-            };
-            let problem = format!("Secure Boot lets this medium start signed kernels only, and {signer}");
-            Err(Failure::hand_over(problem, SECURE_BOOT))
+            Some(line(&signature.by, 120))
         }
-        _ => Ok(()),
+        (Some(_), _) => return Ok(Way::AtOnce),
+    };
+    if let (Some(dir), Some(loaders)) = (dir, &boot.loaders) {
+        stage::check(dir, boot, loaders, 0)?;
+        return Ok(Way::Staged(dir.to_owned()));
     }
+    let Some(by) = distrusted else {
+        let problem = format!("the profile `{}` names no signed boot loaders of its installer", manifest.profile);
+        return Err(Failure::hand_over(problem, "use `--kexec`, or tell the operator: `[boot.loaders]`, `anode lock`"));
+    };
+    let signer = if by.is_empty() {
+        "the installer's kernel is not signed".to_owned()
+    } else {
+        format!("the installer's kernel is signed under `{by}`, which it does not trust")
+    };
+    let problem = format!("Secure Boot lets this medium start signed kernels only, and {signer}");
+    let mut remedy = SECURE_BOOT.to_owned();
+    if let Some(loaders) = &boot.loaders {
+        let room = stage::room(boot, loaders, 0).div_ceil(MIB);
+        remedy += &format!(
+            "; or start from a stick that `anode medium usb` wrote, with {room} MiB free: it can be staged there"
+        );
+    }
+    Err(Failure::hand_over(problem, remedy))
 }
 
 /// What is to be loaded.
@@ -102,29 +125,42 @@ pub fn load(
     origin: &mut Origin<'_>,
     progress: &mut dyn FnMut(&str, u64, u64),
 ) -> Result<(), Failure> {
-    let boot = installer.boot;
     check_memory(installer, kernel)?;
-    let mut image = Draft::new()?;
+    let [image, initrd] = compose(installer, origin, progress, &mut |_| Draft::in_memory())?;
+    kernel.load(&image.file, &initrd.file, installer.command_line).map_err(|error| refused(&error))
+}
+
+/// Kernel and joined initrd, written and read back.
+fn compose(
+    installer: &Installer<'_>,
+    origin: &mut Origin<'_>,
+    progress: &mut dyn FnMut(&str, u64, u64),
+    draft: &mut dyn FnMut(&str) -> Result<Draft, Failure>,
+) -> Result<[Whole; 2], Failure> {
+    let boot = installer.boot;
+    let mut image = draft(stage::KERNEL)?;
     fetch(&boot.kernel, &mut image, origin, progress)?;
     let image = image.finish()?;
-    let mut initrd = Draft::new()?;
+    let mut initrd = draft(stage::INITRD)?;
     for blob in &boot.initrd {
         fetch(blob, &mut initrd, origin, progress)?;
         initrd.close_part()?;
     }
     initrd.append(installer.archive)?;
     let initrd = initrd.finish()?;
-    read_back(&image, std::slice::from_ref(&boot.kernel), &[])?;
-    read_back(&initrd, &boot.initrd, installer.archive)?;
-    kernel.load(&image, &initrd, installer.command_line).map_err(|error| refused(&error))
+    image.read_back(std::slice::from_ref(&boot.kernel), &[])?;
+    initrd.read_back(&boot.initrd, installer.archive)?;
+    Ok([image, initrd])
+}
+
+/// Bytes of kernel and joined initrd, at whose end `archive` bytes lie.
+fn total(boot: &Boot, archive: u64) -> u64 {
+    let initrds = boot.initrd.iter().map(|blob| blob.length.saturating_add(padding(blob.length) as u64));
+    initrds.chain([boot.kernel.length, archive]).fold(0, u64::saturating_add)
 }
 
 fn check_memory(installer: &Installer<'_>, kernel: &dyn Kernel) -> Result<(), Failure> {
-    let boot = installer.boot;
-    let initrds = boot.initrd.iter().map(|blob| blob.length.saturating_add(padding(blob.length) as u64));
-    let parts = initrds.chain([boot.kernel.length, installer.archive.len() as u64]);
-    let total = parts.fold(0, u64::saturating_add);
-    let needed = total.saturating_mul(COPIES).saturating_add(RESERVE);
+    let needed = total(installer.boot, installer.archive.len() as u64).saturating_mul(COPIES).saturating_add(RESERVE);
     match kernel.free_memory() {
         Some(free) if free < needed => {
             let (needed, free) = (needed.div_ceil(MIB), free / MIB);

@@ -15,16 +15,16 @@ use crate::transport::tests::server::Server;
 use crate::transport::{Credentials, Https, Limits, Settings};
 
 /// Keeps what it is given.
-struct Paper {
+pub(super) struct Paper {
     /// In lockdown: the one key that it trusts; empty where it does not say.
-    trusted: Option<&'static str>,
+    pub(super) trusted: Option<&'static str>,
     free: Option<u64>,
     answer: Option<i32>,
     given: Option<(Vec<u8>, Vec<u8>, String)>,
 }
 
 impl Paper {
-    fn new() -> Paper {
+    pub(super) fn new() -> Paper {
         Paper { trusted: None, free: Some(1 << 30), answer: None, given: None }
     }
 }
@@ -63,15 +63,15 @@ impl Kernel for Paper {
     }
 }
 
-const KERNEL: &[u8] = b"a kernel";
-const FIRST: &[u8] = &[7; 700];
-const SECOND: &[u8] = &[8; 512];
+pub(super) const KERNEL: &[u8] = b"a kernel";
+pub(super) const FIRST: &[u8] = &[7; 700];
+pub(super) const SECOND: &[u8] = &[8; 512];
 
-fn blob(bytes: &[u8], urls: Vec<String>) -> Blob {
+pub(super) fn blob(bytes: &[u8], urls: Vec<String>) -> Blob {
     Blob { name: None, urls, sha256: Sha256::of(bytes), length: bytes.len() as u64 }
 }
 
-fn serve(bytes: &'static [u8]) -> Vec<String> {
+pub(super) fn serve(bytes: &'static [u8]) -> Vec<String> {
     let server = Server::plain(move |_, out| {
         out.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", bytes.len()).as_bytes())?;
         out.write_all(bytes)
@@ -79,7 +79,7 @@ fn serve(bytes: &'static [u8]) -> Vec<String> {
     vec![server.base() + "/part"]
 }
 
-fn boot() -> Boot {
+pub(super) fn boot() -> Boot {
     Boot {
         kernel: blob(KERNEL, serve(KERNEL)),
         signature: None,
@@ -92,20 +92,25 @@ fn boot() -> Boot {
     }
 }
 
-fn archive() -> Vec<u8> {
+pub(super) fn archive() -> Vec<u8> {
     let mut archive = vec![0; BLOCK];
     archive.extend_from_slice(b"070701 and so on");
     archive
 }
 
-fn load_with(boot: &Boot, cache: Option<&Folder>, kernel: &mut Paper) -> Result<Vec<(u64, u64)>, Failure> {
+/// With whoever has the parts: their addresses, and a copy of the tree.
+pub(super) fn with_origin<T>(cache: Option<&Folder>, work: impl FnOnce(&mut Origin<'_>) -> T) -> T {
     let limits = Limits { idle: Duration::from_secs(2), ..LIMITS };
     let credentials = Credentials::new(&[], None).unwrap();
     let mut https = Https::new(Settings { credentials, plain_http: PlainHttp::ForPinned, limits, proxy: None });
-    let mut origin = Origin { cache, https: &mut https, now: Moment::EPOCH };
+    work(&mut Origin { cache, https: &mut https, now: Moment::EPOCH })
+}
+
+fn load_with(boot: &Boot, cache: Option<&Folder>, kernel: &mut Paper) -> Result<Vec<(u64, u64)>, Failure> {
     let mut heard = Vec::new();
     let installer = Installer { boot, command_line: "quiet splash", archive: &archive() };
-    load(&installer, kernel, &mut origin, &mut |_, length, total| heard.push((length, total))).map(|()| heard)
+    let mut progress = |_: &str, length, total| heard.push((length, total));
+    with_origin(cache, |origin| load(&installer, kernel, origin, &mut progress)).map(|()| heard)
 }
 
 #[test]
@@ -190,7 +195,7 @@ fn memory_that_changed_is_found_when_it_is_read_back() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         file.rewind().unwrap();
-        read_back(&file, &blobs, &archive())
+        Whole { file, place: None }.read_back(&blobs, &archive())
     };
     assert!(check(&right).is_ok());
     for at in [0, 699, 700, 1535, 1536, right.len() - 1] {
@@ -202,9 +207,8 @@ fn memory_that_changed_is_found_when_it_is_read_back() {
     assert!(check(&[right.as_slice(), b"x"].concat()).is_err());
 }
 
-#[test]
-fn a_kernel_in_lockdown_is_not_given_what_it_would_not_trust() {
-    let manifest = |signature: Option<KernelSignature>| Manifest {
+pub(super) fn manifest(signature: Option<KernelSignature>) -> Manifest {
+    Manifest {
         format: 1,
         site: SiteId::from_bytes([1; 16]),
         profile: Id::new("server").unwrap(),
@@ -225,25 +229,33 @@ fn a_kernel_in_lockdown_is_not_given_what_it_would_not_trust() {
         prompts: Vec::new(),
         ansible: None,
         critical: Vec::new(),
-    };
-    let signed = |key: &str| manifest(Some(KernelSignature { by: "Example CA".into(), keys: vec![key.to_owned()] }));
+    }
+}
+
+pub(super) fn signed(key: &str) -> Manifest {
+    manifest(Some(KernelSignature { by: "Example CA".into(), keys: vec![key.to_owned()] }))
+}
+
+#[test]
+fn a_kernel_in_lockdown_is_not_given_what_it_would_not_trust() {
+    let check = |manifest: &Manifest, kernel: &Paper| way(manifest, Some(kernel), None);
     let unsigned = manifest(Some(KernelSignature { by: String::new(), keys: Vec::new() }));
     let open = Paper::new();
     let locked = Paper { trusted: Some("aa11"), ..Paper::new() };
-    assert!(check_manifest(&signed("bb22"), &open).is_ok() && check_manifest(&unsigned, &open).is_ok());
-    assert!(check_manifest(&signed("aa11"), &locked).is_ok());
+    assert!(check(&signed("bb22"), &open).is_ok() && check(&unsigned, &open).is_ok());
+    assert!(check(&signed("aa11"), &locked).is_ok());
     let silent = Paper { trusted: Some(""), ..Paper::new() };
-    assert!(check_manifest(&signed("bb22"), &silent).is_ok());
-    assert!(check_manifest(&unsigned, &silent).is_err());
+    assert!(check(&signed("bb22"), &silent).is_ok());
+    assert!(check(&unsigned, &silent).is_err());
     // Nobody looked: the kernel itself will say.
-    assert!(check_manifest(&manifest(None), &locked).is_ok());
-    let failure = check_manifest(&signed("bb22"), &locked).unwrap_err();
+    assert!(check(&manifest(None), &locked).is_ok());
+    let failure = check(&signed("bb22"), &locked).unwrap_err();
     assert_eq!(failure.exit().number(), 40);
     assert!(failure.to_string().contains("`Example CA`, which it does not trust"), "{failure}");
-    assert!(check_manifest(&unsigned, &locked).unwrap_err().to_string().contains("is not signed"));
+    assert!(check(&unsigned, &locked).unwrap_err().to_string().contains("is not signed"));
 
     let files = Manifest { hand_over: HandOver::Files, ..manifest(None) };
-    assert!(check_manifest(&files, &open).unwrap_err().to_string().contains("does not boot"));
+    assert!(check(&files, &open).unwrap_err().to_string().contains("does not boot"));
     let unpinned = Manifest { boot: None, ..manifest(None) };
-    assert!(check_manifest(&unpinned, &open).unwrap_err().remedy().contains("`anode lock`"));
+    assert!(check(&unpinned, &open).unwrap_err().remedy().contains("`anode lock`"));
 }

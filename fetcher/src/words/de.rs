@@ -56,6 +56,7 @@ pub(super) const WORDS: Words = Words {
     release: "Release",
     memory: "der Speicher dieses Computers",
     folder: "Ziel",
+    staged: "Die Maschine startet neu, in die Installation. Bis dieses Medium wieder gestartet wird, liegen die Antworten lesbar im Ziel, auch Passwörter.",
     unpinned: "Vorsicht: Die Installation lädt Teile nach, die nicht festgelegt sind: {how}",
     hidden: "(nicht angezeigt)",
     confirm: "Fortfahren? (ja/nein)",

@@ -31,6 +31,7 @@ pub(super) const WORDS: Words = Words {
     release: "Release",
     memory: "the memory of this computer",
     folder: "Target",
+    staged: "The machine will start anew, into the installer. Until this medium is started again, the answers lie in the target in readable form, passwords among them.",
     unpinned: "Careful: the installer fetches parts that are not pinned: {how}",
     hidden: "(not shown)",
     confirm: "Go ahead? (yes/no)",

@@ -121,6 +121,7 @@ pub(crate) struct Words {
     pub release: &'static str,
     pub memory: &'static str,
     pub folder: &'static str,
+    pub staged: &'static str,
     pub unpinned: &'static str,
     pub hidden: &'static str,
     pub confirm: &'static str,

@@ -317,7 +317,7 @@ impl<'t> Session<'t> {
     fn ask_yes(&mut self, question: &str) -> io::Result<bool> {
         loop {
             let typed = self.ask(question, Echo::Shown)?;
-            match typed.trim().to_lowercase().as_str() {
+            match typed.trim().to_ascii_lowercase().as_str() {
                 yes if yes == self.words.yes || yes == "yes" => return Ok(true),
                 no if no.is_empty() || no == self.words.no || no == "no" => return Ok(false),
                 _ => self.say(self.words.yes_or_no),

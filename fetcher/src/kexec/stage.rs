@@ -1,0 +1,184 @@
+//! `--stage DIR`: the verified installer for the firmware to start, where the running kernel would not.
+//!
+//! Under Secure Boot a kernel loads only what somebody signed whom its own shim trusts. Another distribution's kernel is started by that distribution's
+//! shim and GRUB, which the firmware trusts: they, kernel, initrd and a menu of one entry are laid down in a FAT file system, and whoever called makes
+//! the firmware start that shim once. Nothing is written where a firmware looks by itself (`EFI/BOOT`): a stick that is left in a machine does not
+//! install it again.
+//!
+//! Every file is hashed while it comes, written under another name, read back from the disk and renamed; the menu, without which GRUB starts nothing, comes
+//! last. Nothing that is there is overwritten. What the initrd holds is readable until it is removed: the caller says so before.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anode_bundle::pack::{Boot, Loaders};
+use rustix::fs::statvfs;
+
+use super::draft::{Draft, failed};
+use super::{Installer, MIB, compose, fetch, total};
+use crate::blob::Origin;
+use crate::error::Failure;
+use crate::folder::sync_folder;
+
+/// What the firmware is to start, from the folder.
+pub const LOADER: &str = "EFI/anode/shim.efi";
+/// Kernel, initrd, and the list of all files.
+const FOLDER: &str = "anode-stage";
+pub(super) const KERNEL: &str = "anode-stage/linux";
+pub(super) const INITRD: &str = "anode-stage/initrd";
+const LIST: &str = "anode-stage/files";
+/// shim and GRUB, which shim looks for beside itself.
+const LOADERS: &str = "EFI/anode";
+/// For folders, the menu, and the ends of clusters.
+const RESERVE: u64 = MIB;
+
+/// Bytes that it takes.
+pub(super) fn room(boot: &Boot, loaders: &Loaders, archive: u64) -> u64 {
+    [loaders.shim.length, loaders.grub.length, RESERVE].into_iter().fold(total(boot, archive), u64::saturating_add)
+}
+
+/// Could it be staged there? Asked before the network is used for it, and again when the answers are known, which take `archive` bytes.
+pub(super) fn check(dir: &Path, boot: &Boot, loaders: &Loaders, archive: u64) -> Result<(), Failure> {
+    for there in [FOLDER, LOADERS, loaders.menu.as_str()].map(|name| dir.join(name)) {
+        if fs::symlink_metadata(&there).is_ok() {
+            let problem = format!("`{}` exists, and nothing is overwritten", there.display());
+            return Err(Failure::hand_over(
+                problem,
+                "start the medium anew, which removes what it staged, or remove it",
+            ));
+        }
+    }
+    let status = statvfs(dir).map_err(|error| failed(Some(dir), &error.into()))?;
+    let free = status.f_bavail.saturating_mul(status.f_frsize);
+    let needed = room(boot, loaders, archive);
+    if free < needed {
+        let (needed, free) = (needed.div_ceil(MIB), free / MIB);
+        let problem =
+            format!("staging this installer needs {needed} MiB in `{}`, and {free} MiB are free", dir.display());
+        return Err(Failure::hand_over(problem, "make room there, or use a larger stick"));
+    }
+    Ok(())
+}
+
+/// Lays it down below `dir`, the root of a file system that the firmware reads.
+///
+/// # Errors
+/// [`Failure::HandOver`] for what can not be written or started; as [`crate::blob::bring`] for what can not be had. Nothing is left then.
+pub fn stage(
+    installer: &Installer<'_>,
+    dir: &Path,
+    origin: &mut Origin<'_>,
+    progress: &mut dyn FnMut(&str, u64, u64),
+) -> Result<(), Failure> {
+    let boot = installer.boot;
+    let Some(loaders) = &boot.loaders else { return Err(Failure::Internal("a stage without loaders".to_owned())) };
+    let menu = menu(installer.command_line)?;
+    check(dir, boot, loaders, installer.archive.len() as u64)?;
+
+    let grub = format!("{LOADERS}/{}", loaders.grub_name);
+    let files = [loaders.menu.as_str(), KERNEL, INITRD, LOADER, &grub, LIST];
+    let mut stage = Stage { dir, files, is_complete: false };
+    stage.begin().map_err(|error| failed(Some(dir), &error))?;
+    compose(installer, origin, progress, &mut |name| Draft::on_disk(stage.draft(name)))?;
+    for (blob, name) in [(&loaders.shim, LOADER), (&loaders.grub, &grub)] {
+        let mut draft = Draft::on_disk(stage.draft(name))?;
+        fetch(blob, &mut draft, origin, progress)?;
+        draft.finish()?.read_back(std::slice::from_ref(blob), &[])?;
+    }
+    let mut draft = Draft::on_disk(stage.draft(files[0]))?;
+    draft.append(menu.as_bytes())?;
+    draft.finish()?.read_back(&[], menu.as_bytes())?;
+    stage.settle().map_err(|error| failed(Some(dir), &error))
+}
+
+/// GRUB's words: one installer, started at once. Where that fails, the machine starts anew, as if nothing had been staged.
+fn menu(command_line: &str) -> Result<String, Failure> {
+    // GRUB puts a backslash before each of them on a kernel's command line.
+    if command_line.chars().any(|c| matches!(c, '\\' | '\'' | '"') || c.is_control()) {
+        let problem =
+            "the installer's command line has a quote, a backslash or a control character, which GRUB would change";
+        return Err(Failure::hand_over(
+            problem,
+            "give other answers, or tell the operator: the profile can not be staged",
+        ));
+    }
+    let mut menu = "set timeout=0\nif linux /anode-stage/linux".to_owned();
+    for word in command_line.split_whitespace() {
+        menu.extend([" '", word, "'"]);
+    }
+    menu += "; then\n  if initrd /anode-stage/initrd; then boot; fi\nfi\n\
+             echo 'The installer could not be started.'\nsleep --interruptible 30\nreboot\n";
+    Ok(menu)
+}
+
+/// What is laid down; it disappears unless it is complete.
+struct Stage<'s> {
+    dir: &'s Path,
+    /// The menu, then everything else; the list is the last one to go.
+    files: [&'s str; 6],
+    is_complete: bool,
+}
+
+impl Stage<'_> {
+    fn draft(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}.new"))
+    }
+
+    /// The folders, and the list: whatever happens from here on, the next start of a medium knows what to remove.
+    fn begin(&self) -> io::Result<()> {
+        fs::create_dir(self.dir.join(FOLDER))?;
+        let mut file = OpenOptions::new().write(true).create_new(true).open(self.dir.join(LIST))?;
+        file.write_all((self.files.join("\n") + "\n").as_bytes())?;
+        file.sync_all()?;
+        self.sync(LIST)?;
+        self.files.iter().try_for_each(|name| fs::create_dir_all(self.dir.join(name).parent().unwrap_or(self.dir)))
+    }
+
+    /// Puts everything in its place, the menu at the end.
+    fn settle(&mut self) -> io::Result<()> {
+        for name in self.files.iter().rev().filter(|name| **name != LIST) {
+            fs::rename(self.draft(name), self.dir.join(name))?;
+            self.sync(name)?;
+        }
+        self.is_complete = true;
+        Ok(())
+    }
+
+    fn sync(&self, name: &str) -> io::Result<()> {
+        sync_folder(&File::open(self.dir.join(name).parent().unwrap_or(self.dir))?.into())
+    }
+}
+
+impl Drop for Stage<'_> {
+    fn drop(&mut self) {
+        if self.is_complete {
+            return;
+        }
+        for name in self.files {
+            for place in [self.dir.join(name), self.draft(name)] {
+                let _ = wipe(&place);
+                let _ = fs::remove_file(place);
+            }
+        }
+        for name in self.files {
+            // Only those that are empty.
+            for folder in Path::new(name).ancestors().skip(1).filter(|folder| *folder != Path::new("")) {
+                let _ = fs::remove_dir(self.dir.join(folder));
+            }
+        }
+    }
+}
+
+/// The answers stood in clear in it.
+fn wipe(place: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(place)?;
+    let zeros = [0; 4096];
+    for _ in 0..file.metadata()?.len().div_ceil(zeros.len() as u64) {
+        file.write_all(&zeros)?;
+    }
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests;

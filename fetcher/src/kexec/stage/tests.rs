@@ -1,0 +1,190 @@
+//! What lies in the folder when it is staged, and what is left when it is not.
+
+use std::path::Path;
+
+use anode_bundle::name::{SafePath, Sha256};
+use anode_bundle::pack::Blob;
+use tempfile::TempDir;
+
+use super::super::draft::padding;
+use super::super::tests::{
+    FIRST, KERNEL as KERNEL_BYTES, Paper, SECOND, archive, blob, boot, serve, signed, with_origin,
+};
+use super::*;
+use crate::hand_over::Way;
+use crate::kexec::way;
+
+const SHIM: &[u8] = b"a shim";
+const GRUB: &[u8] = b"a GRUB";
+const MENU: &str = "debian-installer/amd64/grub/grub.cfg";
+
+fn loaders() -> Loaders {
+    let safe = |path: &str| SafePath::new(path).unwrap();
+    Loaders {
+        shim: blob(SHIM, serve(SHIM)),
+        grub: blob(GRUB, serve(GRUB)),
+        grub_name: safe("grubx64.efi"),
+        menu: safe(MENU),
+    }
+}
+
+fn staged(dir: &Path, boot: &Boot, command_line: &str) -> Result<(), Failure> {
+    let installer = Installer { boot, command_line, archive: &archive() };
+    with_origin(None, |origin| stage(&installer, dir, origin, &mut |_, _, _| {}))
+}
+
+fn whole() -> Boot {
+    Boot { loaders: Some(loaders()), ..boot() }
+}
+
+/// Every path below, folders too.
+fn found(dir: &Path) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut open = vec![dir.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            all.push(path.strip_prefix(dir).unwrap().display().to_string());
+            if path.is_dir() {
+                open.push(path);
+            }
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn kernel_initrd_loaders_and_a_menu_of_one_entry_lie_where_the_firmware_and_grub_look() {
+    let folder = TempDir::new().unwrap();
+    staged(folder.path(), &whole(), "priority=critical  host=$(x);{ ---").unwrap();
+    let bytes = |name: &str| fs::read(folder.path().join(name)).unwrap();
+    assert_eq!((bytes(KERNEL), bytes(LOADER)), (KERNEL_BYTES.to_vec(), SHIM.to_vec()));
+    assert_eq!(bytes("EFI/anode/grubx64.efi"), GRUB);
+    let zeros = |length: usize| vec![0; padding(length as u64)];
+    assert_eq!(bytes(INITRD), [FIRST, &zeros(FIRST.len()), SECOND, &zeros(SECOND.len()), &archive()].concat());
+    assert_eq!(
+        String::from_utf8(bytes(MENU)).unwrap(),
+        "set timeout=0\n\
+         if linux /anode-stage/linux 'priority=critical' 'host=$(x);{' '---'; then\n  \
+         if initrd /anode-stage/initrd; then boot; fi\nfi\n\
+         echo 'The installer could not be started.'\nsleep --interruptible 30\nreboot\n"
+    );
+    let list = String::from_utf8(bytes(LIST)).unwrap();
+    let files: Vec<String> =
+        found(folder.path()).into_iter().filter(|name| folder.path().join(name).is_file()).collect();
+    let mut listed: Vec<&str> = list.lines().collect();
+    listed.sort_unstable();
+    assert_eq!(listed, files);
+}
+
+#[test]
+fn nothing_is_left_of_a_stage_that_failed_and_what_was_there_stays() {
+    let wrong = |blob: &mut Blob| blob.sha256 = Sha256::of(b"other bytes");
+    let changes: [&dyn Fn(&mut Boot); 4] = [
+        &|boot| wrong(&mut boot.kernel),
+        &|boot| wrong(&mut boot.initrd[1]),
+        &|boot| wrong(&mut boot.loaders.as_mut().unwrap().shim),
+        &|boot| wrong(&mut boot.loaders.as_mut().unwrap().grub),
+    ];
+    for change in changes {
+        let folder = TempDir::new().unwrap();
+        fs::create_dir_all(folder.path().join("EFI/debian")).unwrap();
+        fs::write(folder.path().join("EFI/debian/shimx64.efi"), "mine").unwrap();
+        let before = found(folder.path());
+        let mut boot = whole();
+        change(&mut boot);
+        let failure = staged(folder.path(), &boot, "quiet").unwrap_err();
+        assert_eq!(failure.exit().number(), 23, "{failure}");
+        assert_eq!(found(folder.path()), before);
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_before_the_menu_leaves_nothing_that_starts_and_a_list_of_all_of_it() {
+    let folder = TempDir::new().unwrap();
+    let files = [MENU, KERNEL, INITRD, LOADER, "EFI/anode/grubx64.efi", LIST];
+    let stage = Stage { dir: folder.path(), files, is_complete: false };
+    stage.begin().unwrap();
+    for name in [KERNEL, INITRD, LOADER, "EFI/anode/grubx64.efi", MENU] {
+        fs::write(stage.draft(name), name).unwrap();
+        assert!(!folder.path().join(name).exists());
+        assert!(fs::read_to_string(folder.path().join(LIST)).unwrap().lines().any(|line| line == name));
+    }
+    // The power goes: nothing is tidied up.
+    std::mem::forget(stage);
+    for name in [LOADER, "EFI/anode/grubx64.efi", MENU] {
+        assert!(!folder.path().join(name).exists());
+    }
+}
+
+#[test]
+fn nothing_that_is_there_is_overwritten() {
+    for there in [MENU, "anode-stage/files", "EFI/anode/shim.efi"] {
+        let folder = TempDir::new().unwrap();
+        let place = folder.path().join(there);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(&place, "mine").unwrap();
+        let before = found(folder.path());
+        let failure = staged(folder.path(), &whole(), "quiet").unwrap_err();
+        assert_eq!(failure.exit().number(), 40);
+        assert!(failure.to_string().contains("nothing is overwritten"), "{failure}");
+        assert_eq!((found(folder.path()), fs::read_to_string(&place).unwrap().as_str()), (before, "mine"));
+    }
+}
+
+#[test]
+fn what_grub_would_change_is_refused_and_so_is_a_place_without_room_or_without_a_folder() {
+    let folder = TempDir::new().unwrap();
+    for line in ["a=\"b c\"", "a='b'", r"a=\b", "a\nboot"] {
+        let failure = staged(folder.path(), &whole(), line).unwrap_err();
+        assert_eq!(failure.exit().number(), 40);
+        assert!(failure.to_string().contains("GRUB would change"), "{failure}");
+    }
+    let mut large = whole();
+    large.initrd[0].length = u64::MAX;
+    let failure = staged(folder.path(), &large, "quiet").unwrap_err();
+    assert!(failure.exit().number() == 40 && failure.to_string().contains("MiB are free"), "{failure}");
+    let failure = staged(&folder.path().join("none"), &whole(), "quiet").unwrap_err();
+    assert!(failure.exit().number() == 40 && failure.to_string().contains("no such file"), "{failure}");
+    assert!(found(folder.path()).is_empty());
+}
+
+#[test]
+fn what_is_lost_on_the_way_to_the_disk_is_found_when_it_is_read_back() {
+    let folder = TempDir::new().unwrap();
+    let place = folder.path().join("initrd");
+    let mut draft = Draft::on_disk(place.clone()).unwrap();
+    draft.append(&archive()).unwrap();
+    let whole = draft.finish().unwrap();
+    fs::write(&place, vec![1; archive().len()]).unwrap();
+    let failure = whole.read_back(&[], &archive()).unwrap_err();
+    assert!(
+        failure.exit().number() == 40 && failure.to_string().contains("does not hold what was written"),
+        "{failure}"
+    );
+}
+
+#[test]
+fn an_installer_is_staged_only_where_it_can_not_be_loaded_and_brings_its_loaders() {
+    let folder = TempDir::new().unwrap();
+    let dir = Some(folder.path());
+    let mut locked = Paper::new();
+    locked.trusted = Some("aa11");
+    let kernel = Some(&locked as &dyn super::super::Kernel);
+    let mut manifest = signed("bb22");
+    let both = way(&manifest, kernel, dir).unwrap_err();
+    assert!(both.to_string().contains("does not trust") && !both.remedy().contains("stick"), "{}", both.remedy());
+    assert!(way(&manifest, None, dir).unwrap_err().remedy().contains("[boot.loaders]"));
+
+    manifest.boot.as_mut().unwrap().loaders = Some(loaders());
+    let there = Way::Staged(folder.path().to_owned());
+    assert_eq!(way(&manifest, kernel, dir).unwrap(), there);
+    assert_eq!(way(&manifest, None, dir).unwrap(), there);
+    let nowhere = way(&manifest, kernel, None).unwrap_err();
+    assert!(nowhere.remedy().contains("`anode medium usb` wrote, with 2 MiB free"), "{}", nowhere.remedy());
+    assert_eq!(way(&manifest, Some(&Paper::new()), dir).unwrap(), Way::AtOnce);
+    // Before anything is asked or fetched.
+    fs::create_dir(folder.path().join(FOLDER)).unwrap();
+    assert!(way(&manifest, kernel, dir).unwrap_err().to_string().contains("nothing is overwritten"));
+}
