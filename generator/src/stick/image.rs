@@ -94,6 +94,9 @@ pub fn write(image: &mut Image, disk: &Path, progress: &dyn Progress) -> Result<
         Some(sector) => partition::append(sector, image.length, size)?,
         None => None,
     };
+    if data.is_some() {
+        partition::become_disk(&mut first);
+    }
     let writing = || format!("writing `{shown}`");
     let zeros = vec![0; first.len()];
     put(&mut device, 0, &zeros).with_context(writing)?;
@@ -222,7 +225,8 @@ mod tests {
         assert_eq!(written.sha256, Sha256::of(&image));
         let data = written.data.unwrap();
         assert_eq!(stick[512..image.len()], image[512..]);
-        assert_eq!(stick[..446], image[..446]);
+        assert_eq!(stick[..440], image[..440]);
+        assert_ne!(stick[440..444], [0; 4]);
         assert_eq!(partition::read(&stick[..512]).unwrap()[2], Some(data));
         let at = usize::try_from(data.offset()).unwrap();
         assert_eq!(&stick[at + 43..][..11], b"ANODE-DATA ");

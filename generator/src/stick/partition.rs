@@ -3,6 +3,9 @@
 //! The image is a disc image whose first sector is a partition table of the old kind (MBR): partition 1 is the disc, 2 the one that a UEFI reads. Behind the
 //! image most of a stick is empty; from there to its end lies [`LABEL`], with the cached tree in it.
 
+use std::ops::Range;
+
+use anode_bundle::name::Sha256;
 use anyhow::{Result, ensure};
 
 /// The label of the third partition.
@@ -15,6 +18,12 @@ pub const SMALLEST: u64 = 64 << 20;
 const TABLE: usize = 446;
 const ENTRY: usize = 16;
 const SLOT: usize = 2;
+/// What tells this disk from others, in its first sector.
+const SIGNATURE: Range<usize> = 440..444;
+/// Descriptors of a disc begin here, and one follows the other (ISO 9660, 8; El Torito 1.0, 2.0).
+const DESCRIPTORS: usize = 16 * DESCRIPTOR;
+const DESCRIPTOR: usize = 2048;
+const CATALOGUE: Range<usize> = 7..39;
 /// FAT with addresses by number: what every system reads.
 const FAT: u8 = 0x0c;
 /// Partitions begin where flash memory likes to be written.
@@ -92,6 +101,24 @@ pub fn append(sector: &mut [u8], image: u64, disk: u64) -> Result<Option<Partiti
     Ok(Some(Partition { first, sectors }))
 }
 
+/// Makes a disk of what was a disc, in its first bytes: it gets a signature, by which a UEFI names the partitions of a disk, and its boot catalogue is no
+/// longer found. A UEFI that finds one there knows only the partition that it names, and could start nothing that is staged on the third.
+pub fn become_disk(first: &mut [u8]) {
+    let sum = Sha256::of(first.get(..512).unwrap_or_default());
+    let [a, b, c, d, ..] = sum.0;
+    if let Some(signature) = first.get_mut(SIGNATURE) {
+        // Zeros are none.
+        signature.copy_from_slice(&[a, b, c, d.max(1)]);
+    }
+    for descriptor in first.get_mut(DESCRIPTORS..).unwrap_or_default().chunks_exact_mut(DESCRIPTOR) {
+        if descriptor.get(1..6) != Some(b"CD001") {
+            break;
+        }
+        let name = descriptor.get_mut(CATALOGUE).filter(|name| name.starts_with(b"EL TORITO SPECIFICATION"));
+        name.unwrap_or_default().fill(0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +168,33 @@ mod tests {
         let mut sector = sector(0xcd);
         let added = append(&mut sector, 0, 4 << 40).unwrap().unwrap();
         assert!(added.first + added.sectors <= u32::MAX.into());
+    }
+
+    #[test]
+    fn a_stick_has_a_signature_and_no_boot_catalogue_that_hides_its_partitions() {
+        let mut first = sector(0xcd);
+        first.resize(DESCRIPTORS + 4 * DESCRIPTOR, 0);
+        for (number, (kind, name)) in [(1, "LINUX"), (0, "EL TORITO SPECIFICATION"), (255, "")].into_iter().enumerate()
+        {
+            let descriptor = &mut first[DESCRIPTORS + number * DESCRIPTOR..][..DESCRIPTOR];
+            descriptor[0] = kind;
+            descriptor[1..7].copy_from_slice(b"CD001\x01");
+            descriptor[7..7 + name.len()].copy_from_slice(name.as_bytes());
+            descriptor[71] = 0x4e;
+        }
+        let before = first.clone();
+        become_disk(&mut first);
+        assert_ne!(first[SIGNATURE], [0; 4]);
+        let name = DESCRIPTORS + DESCRIPTOR + 7..DESCRIPTORS + DESCRIPTOR + 39;
+        assert_eq!(first[name.clone()], [0; 32]);
+        let mut again = first.clone();
+        for place in [SIGNATURE, name] {
+            again[place.clone()].copy_from_slice(&before[place]);
+        }
+        assert_eq!(again, before, "nothing else is changed");
+        let mut same = before.clone();
+        become_disk(&mut same);
+        assert_eq!(same, first, "the same stick, the same signature");
     }
 
     #[test]
