@@ -462,6 +462,50 @@ fn a_medium_that_is_mounted_as_a_whole_disk_makes_way_while_something_is_written
 }
 
 #[test]
+fn an_installer_is_staged_on_the_mediums_own_stick_alone_and_removed_by_the_next_start() {
+    let machine = Machine::new();
+    machine.disk("sdb", false, &[&iso(), &fat(b"ANODE      "), &fat(b"ANODE-DATA ")]);
+    assert_eq!(machine.run("stick", &["stage"]).run().exit, Some(1), "nothing is mounted");
+    machine.write("run/anode/data.device", "sdb3\n");
+    let _ = machine.run("stick", &["stage"]).run().ok();
+    let place = machine.path("run/anode/data");
+    assert_eq!(machine.read("run/anode/stage"), format!("sdb3 {}\n", place.display()));
+    assert!(machine.calls().ends_with("mount -o remount,rw /run/anode/data\n"), "{}", machine.calls());
+
+    let removing = "mount -o remount,rw /run/anode/data\nanode-console unstage /run/anode/data\nsync \n\
+                    mount -o remount,ro /run/anode/data\n";
+    fs::create_dir_all(place.join("anode-stage")).expect("a folder");
+    let _ = machine.run("stick", &["unstage"]).run().ok();
+    assert!(machine.calls().ends_with(removing), "{}", machine.calls());
+    assert_eq!(
+        (machine.read("run/anode/unstaged"), machine.read("run/anode/stage")),
+        ("removed\n".into(), String::new())
+    );
+
+    // The next start finds it together with the stick, and says that it is there afterwards.
+    fs::remove_file(machine.path("calls")).expect("the calls");
+    machine.write("etc/anode/id", "0123abcd\n");
+    machine.play("mount", "case \"$*\" in *sdb1*) mkdir -p \"$6/anode\"; echo 0123abcd >\"$6/anode/id\" ;; esac");
+    machine.play("anode-console", "test ! -e \"$ANODE_ROOT/run/anode/medium.state\" || cp \"$ANODE_ROOT/run/anode/medium.state\" \"$ANODE_ROOT/state\"");
+    let _ = machine.run("medium", &["find"]).run().ok();
+    assert!(machine.calls().ends_with(removing), "{}", machine.calls());
+    assert_eq!(machine.read("state"), "searching\n");
+
+    // What can not be removed is said, and nothing new is staged beside it.
+    machine.play("anode-console", "exit 1");
+    assert_eq!(machine.run("stick", &["stage"]).run().exit, Some(1));
+    assert_eq!(
+        (machine.read("run/anode/unstaged"), machine.read("run/anode/stage")),
+        ("failed\n".into(), String::new())
+    );
+    // What is read-only stays so.
+    machine.write("sys/devices/pci/block/sdb/ro", "1\n");
+    fs::remove_file(machine.path("calls")).expect("the calls");
+    assert_eq!(machine.run("stick", &["stage"]).run().exit, Some(1));
+    assert_eq!(machine.calls(), "");
+}
+
+#[test]
 fn drivers_are_loaded_for_what_is_there_until_nothing_new_appears() {
     let machine = Machine::new();
     machine.write("sys/devices/a/modalias", "pci:v00001AF4d00001000\n");

@@ -24,7 +24,7 @@ use crate::hand_over::Way;
 use crate::transport::{Address, PlainHttp};
 use draft::{Draft, Whole, padding};
 pub use running::Running;
-pub use stage::{LOADER, stage};
+pub use stage::{LOADER, stage, unstage};
 
 /// A kernel copies what it loads into a buffer and from there to its place, beside what lies here (kexec_file_load(2)).
 const COPIES: u64 = 3;

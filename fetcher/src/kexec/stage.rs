@@ -12,6 +12,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use anode_bundle::name::SafePath;
 use anode_bundle::pack::{Boot, Loaders};
 use rustix::fs::statvfs;
 
@@ -30,6 +31,7 @@ pub(super) const INITRD: &str = "anode-stage/initrd";
 const LIST: &str = "anode-stage/files";
 /// shim and GRUB, which shim looks for beside itself.
 const LOADERS: &str = "EFI/anode";
+const LIST_LIMIT: u64 = 8 << 10;
 /// For folders, the menu, and the ends of clusters.
 const RESERVE: u64 = MIB;
 
@@ -112,17 +114,21 @@ fn menu(command_line: &str) -> Result<String, Failure> {
     Ok(menu)
 }
 
+fn draft(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!("{name}.new"))
+}
+
 /// What is laid down; it disappears unless it is complete.
 struct Stage<'s> {
     dir: &'s Path,
-    /// The menu, then everything else; the list is the last one to go.
+    /// The menu, then everything else.
     files: [&'s str; 6],
     is_complete: bool,
 }
 
 impl Stage<'_> {
     fn draft(&self, name: &str) -> PathBuf {
-        self.dir.join(format!("{name}.new"))
+        draft(self.dir, name)
     }
 
     /// The folders, and the list: whatever happens from here on, the next start of a medium knows what to remove.
@@ -152,25 +158,45 @@ impl Stage<'_> {
 
 impl Drop for Stage<'_> {
     fn drop(&mut self) {
-        if self.is_complete {
-            return;
-        }
-        for name in self.files {
-            for place in [self.dir.join(name), self.draft(name)] {
-                let _ = wipe(&place);
-                let _ = fs::remove_file(place);
-            }
-        }
-        for name in self.files {
-            // Only those that are empty.
-            for folder in Path::new(name).ancestors().skip(1).filter(|folder| *folder != Path::new("")) {
-                let _ = fs::remove_dir(self.dir.join(folder));
-            }
+        if !self.is_complete {
+            let _ = unstage(self.dir);
         }
     }
 }
 
-/// The answers stood in clear in it.
+/// Removes what was staged below `dir`, complete or not, and nothing else: the files of its list, each overwritten with zeros before, the menu first.
+/// Was there anything?
+///
+/// # Errors
+/// What could not be overwritten or removed; the rest is gone then.
+pub fn unstage(dir: &Path) -> io::Result<bool> {
+    if fs::symlink_metadata(dir.join(FOLDER)).is_err() {
+        return Ok(false);
+    }
+    // Without a list it was cut off before it began.
+    let list = crate::activate::read_limited(&dir.join(LIST), LIST_LIMIT).unwrap_or_default();
+    let list = String::from_utf8_lossy(&list);
+    let names = || list.lines().filter_map(|name| SafePath::new(name).ok()).filter(|name| name.as_str() != LIST);
+    let mut done = Ok(());
+    for name in names() {
+        for place in [dir.join(name.as_str()), draft(dir, name.as_str())] {
+            if fs::symlink_metadata(&place).is_ok_and(|status| status.is_file()) {
+                done = done.and(wipe(&place)).and(fs::remove_file(place));
+            }
+        }
+    }
+    for name in names() {
+        for folder in Path::new(name.as_str()).ancestors().skip(1).filter(|folder| folder.parent().is_some()) {
+            // Only those that are empty.
+            let _ = fs::remove_dir(dir.join(folder));
+        }
+    }
+    done?;
+    let _ = fs::remove_file(dir.join(LIST));
+    fs::remove_dir(dir.join(FOLDER)).map(|()| true)
+}
+
+/// The answers stood in clear in some of them.
 fn wipe(place: &Path) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(place)?;
     let zeros = [0; 4096];

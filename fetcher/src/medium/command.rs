@@ -16,6 +16,7 @@ anode-console: what a person at the boot medium sees
 usage: anode-console [options]            every console of the machine at once
        anode-console session [options]    the same questions in this terminal
        anode-console start-kernel         begin the kernel that was loaded
+       anode-console unstage DIR          remove what was staged below DIR
 
   --root DIR       the folder that stands for /
   --console PATH   a terminal to show it on, instead of those that the medium
@@ -28,6 +29,7 @@ enum What {
     Mirror,
     Session,
     StartKernel,
+    Unstage(PathBuf),
     Say(String),
 }
 
@@ -49,6 +51,7 @@ pub fn run(arguments: Vec<OsString>) -> u8 {
         What::StartKernel => {
             rustix::system::reboot(rustix::system::RebootCommand::Kexec).map(|()| 0).map_err(Into::into)
         }
+        What::Unstage(dir) => crate::kexec::unstage(&dir).map(|_| 0),
     };
     ended.unwrap_or_else(|error| {
         let _ = writeln!(io::stderr(), "error: {}", crate::error::reason(&error));
@@ -80,6 +83,7 @@ fn parse(arguments: Vec<OsString>) -> Result<(What, Machine, Vec<PathBuf>), lexo
             Long("console") => consoles.push(parser.value()?.into()),
             Value(word) if word == "session" => what = What::Session,
             Value(word) if word == "start-kernel" => what = What::StartKernel,
+            Value(word) if word == "unstage" => what = What::Unstage(parser.value()?.into()),
             other => return Err(other.unexpected()),
         }
     }

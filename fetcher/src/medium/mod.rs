@@ -7,6 +7,7 @@
 //! Everything that is read or run lies below one folder, which is `/` on the medium and a temporary one in tests.
 
 mod command;
+mod firmware;
 mod log;
 mod mirror;
 mod session;
@@ -15,7 +16,7 @@ mod site;
 pub use command::run;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -45,10 +46,21 @@ impl Machine {
         let mut command = Command::new(self.path(below));
         // The scripts write paths as `$ANODE_ROOT/run/…`: nothing stands for `/`.
         let root = if self.root == Path::new("/") { PathBuf::new() } else { self.root.clone() };
-        let log = File::options().create(true).append(true).open(self.path("run/anode/scripts.log"));
-        let talk = || log.as_ref().ok().and_then(|log| log.try_clone().ok()).map_or(Stdio::null(), Stdio::from);
+        let log = self.log();
+        let talk = || log.as_ref().and_then(|log| log.try_clone().ok()).map_or(Stdio::null(), Stdio::from);
         command.env("ANODE_ROOT", root).stdin(Stdio::null()).stdout(talk()).stderr(talk());
         command
+    }
+
+    fn log(&self) -> Option<File> {
+        File::options().create(true).append(true).open(self.path("run/anode/scripts.log")).ok()
+    }
+
+    /// A line for the same log.
+    fn note(&self, text: &str) {
+        if let Some(mut log) = self.log() {
+            let _ = writeln!(log, "{text}");
+        }
     }
 
     /// Runs one to its end; did it succeed?

@@ -29,6 +29,8 @@ impl Site {
 #[derive(Default)]
 pub(super) struct Presets {
     pub shell: bool,
+    /// The firmware starts the installer, also where this kernel could.
+    pub stage: bool,
     pub language: Option<Language>,
     pub keyboard: Option<String>,
     pub urls: Vec<String>,
@@ -56,6 +58,7 @@ impl Presets {
                 "anode.url" if !value.is_empty() && !is_mirror(value) => presets.refused.push(word.to_owned()),
                 "anode.proxy" if !value.is_empty() && !is_proxy(value) => presets.refused.push(word.to_owned()),
                 "anode.shell" => presets.shell = true,
+                "anode.stage" => presets.stage = true,
                 "anode.lang" => presets.language = Language::of(value),
                 "anode.keyboard" => presets.keyboard = text(),
                 "anode.url" => presets.urls.extend(text()),

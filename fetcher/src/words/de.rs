@@ -56,7 +56,7 @@ pub(super) const WORDS: Words = Words {
     release: "Release",
     memory: "der Speicher dieses Computers",
     folder: "Ziel",
-    staged: "Die Maschine startet neu, in die Installation. Bis dieses Medium wieder gestartet wird, liegen die Antworten lesbar im Ziel, auch Passwörter.",
+    staged: "Der Computer startet neu, in die Installation. Bis dieses Medium wieder gestartet wird, liegen die Antworten lesbar im Ziel, auch Passwörter.",
     unpinned: "Vorsicht: Die Installation lädt Teile nach, die nicht festgelegt sind: {how}",
     hidden: "(nicht angezeigt)",
     confirm: "Fortfahren? (ja/nein)",
@@ -150,6 +150,10 @@ pub(super) const MEDIUM: MediumWords = MediumWords {
     not_remembered: "Dieses Medium kann sich nicht merken, was es getan hat. Bleibt es im Rechner, kann er beim nächsten Start erneut installiert werden.",
     start_question: "Die unbeaufsichtigte Installation des Profils {profile} starten? (ja/nein) [nein]",
     starting: "Die Installation startet.",
+    starting_anew: "Der Rechner startet neu, in die Installation. Bitte den Stick stecken lassen.",
+    not_next: "Der Firmware ließ sich nicht sagen, dass sie die Installation starten soll: {problem}.",
+    unstaged: "Eine Installation, die auf diesem Stick bereitlag, ist mit ihren Antworten von ihm entfernt.",
+    not_unstaged: "Auf diesem Stick liegt eine Installation bereit, mit lesbaren Antworten, und ließ sich nicht entfernen: Bitte den Stick löschen.",
     not_started: "Der Rechner hat das nicht getan. Das Protokoll sagt, warum.",
     rest: "Nichts wurde installiert. Wie weiter?",
     shell_leave: "`exit` führt hierher zurück.",
@@ -238,7 +242,7 @@ pub(super) fn page(exit: ExitCode) -> Page {
         ),
         ExitCode::HandOver => (
             "Alles ist geprüft, aber die Installation ließ sich nicht laden",
-            "Die Zeilen oben nennen den Schritt. Bitte dem Betreiber mitteilen; im Protokoll steht alles.",
+            "Die Zeilen oben nennen den Schritt und was zu tun ist. Hilft es nicht, bitte dem Betreiber mitteilen; im Protokoll steht alles.",
         ),
         ExitCode::Io => (
             "Eine Datei auf diesem Rechner lässt sich nicht lesen oder schreiben",

@@ -125,6 +125,10 @@ pub(super) const MEDIUM: MediumWords = MediumWords {
     not_remembered: "This medium can not remember what it did. If it stays in the machine, the machine may be installed again at its next start.",
     start_question: "Start the unattended installation of profile {profile}? (yes/no) [no]",
     starting: "Starting the installer.",
+    starting_anew: "The machine starts anew, into the installer. Leave the stick in it.",
+    not_next: "The firmware could not be told to start the installer: {problem}.",
+    unstaged: "An installer that was staged on this stick is removed from it, with the answers.",
+    not_unstaged: "An installer is staged on this stick, with answers that can be read, and could not be removed: erase the stick.",
     not_started: "The machine did not do that. The log says why.",
     rest: "Nothing was installed. What now?",
     shell_leave: "`exit` leads back here.",
@@ -209,7 +213,7 @@ pub(super) fn page(exit: ExitCode) -> Page {
         ),
         ExitCode::HandOver => (
             "Everything was verified, but the installer could not be loaded",
-            "The lines above name the step. Tell them to the operator; the log has all of it.",
+            "The lines above name the step and what to do. If that does not help, tell them to the operator; the log has all of it.",
         ),
         ExitCode::Io => (
             "A file on this machine can not be read or written",

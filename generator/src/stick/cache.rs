@@ -66,6 +66,16 @@ impl Cache {
         &self.tree
     }
 
+    /// Removes what a medium staged on the stick for a firmware to start, with the answers in it. Was there anything?
+    ///
+    /// # Errors
+    /// If it can not be removed.
+    pub fn unstage(&self) -> Result<bool> {
+        let folder = self.tree.ancestors().nth(2).unwrap_or(&self.tree);
+        anode_fetch::kexec::unstage(folder)
+            .with_context(|| format!("removing the installation that is staged in `{}`", folder.display()))
+    }
+
     /// Refuses the copy of another site.
     ///
     /// # Errors
@@ -248,6 +258,25 @@ mod tests {
             let files = files.filter(|entry| entry.file_type().is_file());
             files.map(|entry| entry.path().strip_prefix(&tree).unwrap().display().to_string()).collect()
         }
+    }
+
+    #[test]
+    fn an_installation_that_was_staged_on_the_stick_is_removed_and_nothing_else() {
+        let stick = Stick::new();
+        let folder = stick.0.path().join("stick");
+        assert!(!stick.cache().unstage().unwrap());
+        fs::create_dir_all(folder.join("anode-stage")).unwrap();
+        fs::create_dir_all(folder.join("EFI/anode")).unwrap();
+        for (name, text) in [
+            ("anode-stage/initrd", "answers"),
+            ("EFI/anode/shim.efi", "shim"),
+            ("anode-stage/files", "anode-stage/initrd\nEFI/anode/shim.efi\nanode-stage/files\n"),
+        ] {
+            fs::write(folder.join(name), text).unwrap();
+        }
+        assert!(stick.cache().unstage().unwrap());
+        let rest: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(rest, ["anode"]);
     }
 
     const OLD: [(&str, &str); 3] = [("objects/aa/1", "one"), ("objects/bb/2", "two"), (TIMESTAMP, "old")];

@@ -74,6 +74,7 @@ pub struct Hardware {
     firmware: Firmware,
     memory: u32,
     networks: Vec<Network>,
+    restarts: bool,
     arguments: Vec<String>,
 }
 
@@ -87,6 +88,7 @@ impl Hardware {
             firmware: Firmware::Bios,
             memory: 1024,
             networks: vec![Network::user()],
+            restarts: false,
             arguments: Vec::new(),
         }
     }
@@ -148,6 +150,13 @@ impl Hardware {
         self.with(&["-kernel", &kernel, "-initrd", &initrd, "-append", command_line])
     }
 
+    /// It starts anew when it is told to, which otherwise ends it.
+    #[must_use]
+    pub fn restarts(mut self) -> Hardware {
+        self.restarts = true;
+        self
+    }
+
     /// How long it may run in all.
     #[must_use]
     pub fn limit(mut self, limit: Duration) -> Hardware {
@@ -178,7 +187,8 @@ impl Hardware {
             Firmware::Arm64 => ["qemu-system-aarch64", "-cpu", "cortex-a72", "-vga", "none"],
             _ => ["qemu-system-x86_64", "-cpu", "max", "-vga", "std"],
         });
-        program = program.args(["-accel", "tcg", "-smp", "1", "-no-reboot", "-nodefaults", "-display", "none"]);
+        program = program.args(["-accel", "tcg", "-smp", "1", "-nodefaults", "-display", "none"]);
+        program = program.args(if self.restarts { &[][..] } else { &["-no-reboot"] });
         program = program.args(["-m", &self.memory.to_string()]);
         program = program.args(["-chardev", "stdio,id=serial,signal=off", "-serial", "chardev:serial"]);
         program = program.args(["-qmp", &format!("unix:{},server=on,wait=off", monitor.display())]);

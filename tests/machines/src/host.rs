@@ -14,6 +14,7 @@ use crate::record;
 pub const OUTSIDE: &str = "10.0.2.2";
 
 const IMAGES: &str = "debian/dists/bookworm/main/installer-amd64/current/images/netboot/debian-installer/amd64";
+const FILES: [&str; 4] = ["bootnetx64.efi", "grubx64.efi", "initrd.gz", "linux"];
 /// The installer's own log goes to the serial line, and with it what the installer calls the machine by then.
 const LOG: &str = "(while sleep 2; do logger \"this machine is $(cat /proc/sys/kernel/hostname)\"; done) >/dev/null 2>&1 </dev/null 3>&1 &\n\
 tail -n +1 -f /var/log/syslog >/dev/ttyS0 2>/dev/null </dev/null 3>/dev/null &\n";
@@ -33,6 +34,21 @@ impl Host {
     /// If the installer of Debian 12 is not there: `ci/test` says how to get it.
     #[must_use]
     pub fn new() -> Host {
+        Host::with("")
+    }
+
+    /// The same, where somebody signed the installer's kernel whom no medium trusts, so the site says; with the installer's own boot loaders.
+    ///
+    /// # Panics
+    /// As [`Host::new`].
+    #[must_use]
+    pub fn signed_by_a_stranger() -> Host {
+        let signer = format!("kernel_signed_by = \"A stranger\"\nkernel_keys = [\"{}\"]\n", "5a".repeat(20));
+        Host::with(&signer)
+    }
+
+    /// `signature` is what the lock says of the kernel's.
+    fn with(signature: &str) -> Host {
         let host = Host { site: Site::new(), mirror: Mirror::new() };
         let site = &host.site;
         let profile = format!("{}/profile.toml", Site::SERVER);
@@ -42,10 +58,11 @@ impl Host {
             format!("[variables]\nlocale = \"de_DE.UTF-8\"\nmirror = \"{mirror}\"\nboot_mirror = \"{mirror}\"");
         site.edit(&profile, "[variables]", &variables);
         site.write("snippets/debian-early", LOG);
-        for name in ["linux", "initrd.gz"] {
+        for name in FILES {
             host.serve(name);
         }
-        site.write("anode.lock", &host.pins());
+        // The kernel's pin is the last one.
+        site.write("anode.lock", &(host.pins() + signature));
         let suites = "Suite: stable\nCodename: bookworm\nArchitectures: amd64\n";
         host.mirror.put("debian/dists/bookworm/Release", suites);
         host.mirror.put("debian/dists/stable/Release", suites);
@@ -70,9 +87,9 @@ impl Host {
             let path = installer().join(name);
             let sum = Program::new("sha256sum").arg(&path).run().ok().stdout[..64].to_owned();
             let length = fs::metadata(&path).expect("a file of the installer").len();
-            format!("[[files]]\nurl = \"{url}/{IMAGES}/{name}\"\nsha256 = \"{sum}\"\nlength = {length}\n\n")
+            format!("\n[[files]]\nurl = \"{url}/{IMAGES}/{name}\"\nsha256 = \"{sum}\"\nlength = {length}\n")
         };
-        ["initrd.gz", "linux"].map(pin).concat()
+        FILES.map(pin).concat()
     }
 
     /// The kernel as the mirror serves it, for a test that damages it.
@@ -117,6 +134,23 @@ impl Host {
     #[must_use]
     pub fn netboot(&self, name: &str) -> PathBuf {
         self.make("netboot", name, &["--server", OUTSIDE])
+    }
+
+    /// Writes a medium to a stick of 256 MiB as a person does, with its third partition.
+    ///
+    /// # Panics
+    /// If it can not be written: a disk that is a file needs root.
+    #[must_use]
+    pub fn stick(&self, image: &Path) -> PathBuf {
+        let stick = image.with_extension("stick");
+        File::create(&stick).and_then(|file| file.set_len(256 << 20)).expect("a stick");
+        let made = Program::new("losetup").args(["--find", "--show"]).arg(&stick).run().ok();
+        let device = made.stdout.trim();
+        let writing = anode_tests::anode(["medium", "usb"]).arg(image);
+        let written = writing.args(["--to", device, "--fixed-disk", "--yes-erase", device]).run();
+        let _ = Program::new("losetup").args(["--detach", device]).run().ok();
+        let _ = written.ok();
+        stick
     }
 
     fn make(&self, kind: &str, name: &str, options: &[&str]) -> PathBuf {

@@ -172,6 +172,23 @@ impl Machine {
         }
     }
 
+    /// Presses the button that starts it anew.
+    #[track_caller]
+    pub fn reset(&mut self) {
+        self.from_now();
+        self.command("system_reset", json!({}));
+    }
+
+    /// What the firmware keeps over a restart, as it lies in its flash.
+    ///
+    /// # Panics
+    /// If the machine has no such firmware.
+    #[must_use]
+    pub fn variables(&self) -> Vec<u8> {
+        let flash = self.record.folder().join("variables.fd");
+        fs::read(&flash).unwrap_or_else(|error| panic!("reading {}: {error}", flash.display()))
+    }
+
     /// Waits until it switches itself off or restarts, which ends it here.
     ///
     /// # Panics

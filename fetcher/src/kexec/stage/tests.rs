@@ -116,6 +116,36 @@ fn a_run_that_is_killed_before_the_menu_leaves_nothing_that_starts_and_a_list_of
     for name in [LOADER, "EFI/anode/grubx64.efi", MENU] {
         assert!(!folder.path().join(name).exists());
     }
+    assert!(unstage(folder.path()).unwrap() && found(folder.path()).is_empty());
+}
+
+#[test]
+fn a_stage_is_overwritten_and_removed_with_nothing_else() {
+    let folder = TempDir::new().unwrap();
+    let outside = TempDir::new().unwrap();
+    assert!(!unstage(folder.path()).unwrap());
+    fs::create_dir_all(folder.path().join("EFI/debian")).unwrap();
+    for mine in ["EFI/debian/shimx64.efi", "debian-installer.txt"] {
+        fs::write(folder.path().join(mine), "mine").unwrap();
+    }
+    let before = found(folder.path());
+    staged(folder.path(), &whole(), "quiet").unwrap();
+    // Links tell what the bytes became that the names no longer lead to.
+    for name in [INITRD, MENU] {
+        fs::hard_link(folder.path().join(name), outside.path().join(name.rsplit('/').next().unwrap())).unwrap();
+    }
+    // Whoever changes the list reaches nothing outside.
+    let mut list = OpenOptions::new().append(true).open(folder.path().join(LIST)).unwrap();
+    let other = TempDir::new().unwrap();
+    fs::write(other.path().join("x"), "mine").unwrap();
+    writeln!(list, "../{0}/x\n{1}/x", other.path().file_name().unwrap().display(), other.path().display()).unwrap();
+    assert!(unstage(folder.path()).unwrap());
+    assert_eq!(found(folder.path()), before);
+    assert_eq!(fs::read_to_string(other.path().join("x")).unwrap(), "mine");
+    for name in ["initrd", "grub.cfg"] {
+        let bytes = fs::read(outside.path().join(name)).unwrap();
+        assert!(!bytes.is_empty() && bytes.iter().all(|byte| *byte == 0), "{name}");
+    }
 }
 
 #[test]

@@ -11,7 +11,9 @@ use anode_bundle::ExitCode;
 use serde::Deserialize;
 use signal_hook::consts::{SIGINT, SIGKILL};
 
-use super::{Session, Step};
+use super::stage::Place;
+use super::{End, Session, Step};
+use crate::words::fill;
 
 /// The fetcher's report is one line of a few hundred bytes and a list of files.
 const REPORT: u64 = 1 << 20;
@@ -23,6 +25,15 @@ pub(super) struct Told {
     pub profile: String,
     /// Nobody confirmed it on screen. Not said: nobody did.
     pub unattended: Option<bool>,
+    /// Nothing is loaded: the firmware is to start this.
+    pub staged: Option<Staged>,
+}
+
+/// What lies staged.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct Staged {
+    /// From the folder that the fetcher was given.
+    pub loader: String,
 }
 
 /// A person ends the fetcher with Ctrl-C, and the kernel where memory runs out: that is where a large file is loaded.
@@ -66,6 +77,7 @@ impl Session<'_> {
     pub(super) fn activate(&mut self) -> io::Result<Loaded> {
         // The copy on the medium may be the only one: it is waited for, as long as it is looked for.
         self.wait_for_medium();
+        self.tell_of_removed_stage();
         let mut copies = self.copies().into_iter();
         let first = self.fetch(copies.next())?;
         let Loaded::Not(exit) = first else { return Ok(first) };
@@ -80,12 +92,14 @@ impl Session<'_> {
     }
 
     fn fetch(&mut self, copy: Option<PathBuf>) -> io::Result<Loaded> {
-        let mut command = self.fetch_command(copy)?;
+        let place = self.open_stage();
+        let mut command = self.fetch_command(copy, place.as_ref())?;
         self.say("");
         let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) => {
                 self.say(&format!("error: anode-fetch: {}", crate::error::reason(&error)));
+                self.close_stage(place);
                 return Ok(Loaded::Not(ExitCode::Io));
             }
         };
@@ -97,18 +111,31 @@ impl Session<'_> {
         self.restore_terminal();
         let _ = std::fs::remove_file(self.machine.path("run/anode/code"));
         if status.success() {
-            return Ok(Loaded::Ready(serde_json::from_str(&report).unwrap_or_default()));
+            let told: Told = serde_json::from_str(&report).unwrap_or_default();
+            match told.staged {
+                Some(_) => self.place = place,
+                None => self.close_stage(place),
+            }
+            return Ok(Loaded::Ready(told));
         }
+        self.close_stage(place);
         if status.signal() == Some(SIGKILL) {
             self.say(self.words.killed);
         }
         Ok(Loaded::Not(meaning(status)))
     }
 
-    fn fetch_command(&self, copy: Option<PathBuf>) -> io::Result<Command> {
+    fn fetch_command(&self, copy: Option<PathBuf>, place: Option<&Place>) -> io::Result<Command> {
         let machine = &self.machine;
         let mut command = Command::new(machine.path("bin/anode-fetch"));
-        command.args(["activate", "--kexec", "--json", "--lang", self.language.tag()]);
+        command.arg("activate");
+        if place.is_none() || !self.presets.stage {
+            command.arg("--kexec");
+        }
+        command.args(["--json", "--lang", self.language.tag()]);
+        if let Some(place) = place {
+            command.arg("--stage").arg(&place.folder);
+        }
         command.arg("--root").arg(machine.path("etc/anode/root.json"));
         command.arg("--state").arg(machine.path("run/anode/state"));
         if !self.offline {
@@ -173,10 +200,25 @@ impl Session<'_> {
         self.presets.forgotten = true;
     }
 
-    /// The kernel is loaded. What was done is remembered where that prevents doing it again unasked.
+    /// The installer is ready. What was done is remembered where that prevents doing it again unasked.
     pub(super) fn before_start(&mut self, told: &Told) -> io::Result<Step> {
-        let step = self.remember(told)?;
+        if !self.remember(told)? {
+            self.unstage();
+            return Ok(Step::Rest);
+        }
+        let end = match &told.staged {
+            None => End::Start,
+            Some(staged) => match self.start_next(&staged.loader) {
+                Ok(()) => End::Again,
+                Err(error) => {
+                    self.say(&fill(self.words.not_next, &[("problem", &crate::error::reason(&error))]));
+                    self.unstage();
+                    return Ok(Step::Failed(ExitCode::HandOver));
+                }
+            },
+        };
+        self.say(if end == End::Again { self.words.starting_anew } else { self.words.starting });
         self.keep_log();
-        Ok(step)
+        Ok(Step::End(end))
     }
 }

@@ -12,8 +12,8 @@ use anode_bundle::Moment;
 use anode_bundle::display::line;
 use anode_bundle::name::Sha256;
 
+use super::Session;
 use super::activate::Told;
-use super::{End, Session, Step};
 use crate::facts::Facts;
 use crate::words::fill;
 
@@ -53,10 +53,10 @@ impl Session<'_> {
         Ok(self.wanted_again)
     }
 
-    /// Writes down what was loaded; without that, a person is asked where nobody was.
+    /// Writes down what will be started; without that, a person is asked where nobody was. May it be started?
     ///
     /// The stick may have appeared only since [`Self::may_begin`]: it is read once more, before anything is written on it.
-    pub(super) fn remember(&mut self, told: &Told) -> io::Result<Step> {
+    pub(super) fn remember(&mut self, told: &Told) -> io::Result<bool> {
         if self.code_is_preset() {
             self.wait_for_medium();
             let mark = self.machine_mark();
@@ -73,20 +73,17 @@ impl Session<'_> {
             if let Some((when, profile)) = before.filter(|_| !wanted_again)
                 && !self.wants_again(&when, &profile)?
             {
-                return Ok(Step::Rest);
+                return Ok(false);
             }
             let was_asked = self.wanted_again || told.unattended == Some(false);
             if !is_remembered && !was_asked {
                 self.say("");
                 self.say(self.words.not_remembered);
                 let question = fill(self.words.start_question, &[("profile", &line(&told.profile, 40))]);
-                if !self.ask_yes(&question)? {
-                    return Ok(Step::Rest);
-                }
+                return self.ask_yes(&question);
             }
         }
-        self.say(self.words.starting);
-        Ok(Step::End(End::Start))
+        Ok(true)
     }
 
     /// Machines without an identity of their own share one mark: in doubt, a person is asked.

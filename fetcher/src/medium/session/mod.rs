@@ -8,6 +8,7 @@ mod keyboard;
 mod memory;
 mod network;
 mod pages;
+mod stage;
 
 #[cfg(test)]
 mod tests;
@@ -105,6 +106,8 @@ pub struct Session<'t> {
     offline: bool,
     /// Which installation of this machine was found on the stick, and a person wanted it again.
     wanted_again: bool,
+    /// Where the installer lies staged.
+    place: Option<stage::Place>,
     /// How the terminal was before anything ran in it.
     modes: Option<Termios>,
 }
@@ -123,6 +126,7 @@ impl<'t> Session<'t> {
             words: language.medium(),
             offline: false,
             wanted_again: false,
+            place: None,
             modes,
         }
     }
@@ -133,6 +137,7 @@ impl<'t> Session<'t> {
         if std::fs::remove_file(self.machine.path(NOT_ENDED)).is_ok() {
             self.say(self.words.not_started);
         }
+        self.forget_next();
         self.choose_language()?;
         self.choose_keyboard()?;
         let mut step = if self.may_begin()? { Step::WaitForNetwork } else { Step::Rest };
