@@ -102,7 +102,14 @@ fn an_image_of_real_packages_is_the_same_bytes_twice_and_knows_no_profile_no_cod
     let release = fs::read_dir(system.join("lib/modules")).unwrap().next().unwrap().unwrap().path();
     let dependencies = fs::read_to_string(release.join("modules.dep")).unwrap();
     let named: Vec<_> = dependencies.split_whitespace().map(|word| word.trim_end_matches(':')).collect();
-    assert!(named.len() > 300 && named.iter().all(|path| release.join(path).is_file()));
+    let packed = |path: &str| release.join(format!("{path}.xz"));
+    assert!(named.len() > 300 && named.iter().all(|path| packed(path).is_file()));
+    // Each lies packed, and is what the distribution signed.
+    for path in named.iter().filter(|path| path.ends_with("/virtio_net.ko") || path.ends_with("/mlx5_core.ko")) {
+        let signed = Program::new("sh").args(["-c", "busybox unxz <\"$1\" | tail -c 28", "sh"]).arg(packed(path)).run();
+        assert_eq!(signed.ok().stdout, "~Module signature appended~\n", "{path}");
+    }
+    assert!(system.join("bin/modprobe").is_symlink() && system.join("lib/anode/modprobe").is_file());
     assert!(named.iter().any(|path| path.ends_with("/virtio_net.ko")) && !dependencies.contains("iwlwifi"));
 
     // The tree on the medium lets a machine choose its profile where no mirror answers.

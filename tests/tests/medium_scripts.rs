@@ -1,7 +1,7 @@
 //! The scripts of the boot medium, with what would change a machine (`mount`, `ip`, `udhcpc`, `modprobe`, `reboot`) played by scripts that write down
 //! how they were called.
 //!
-//! busybox runs programs of its own before it looks into PATH: its shell, `find` and `xargs` would call the real ones of this machine. So the
+//! busybox runs programs of its own before it looks into PATH: its shell and `xargs` would call the real ones of this machine. So the
 //! scripts run in another shell, and find nothing but what is listed here: text tools of busybox, which run nothing, and the played ones.
 
 use std::fs;
@@ -12,13 +12,14 @@ use std::time::Duration;
 use anode_tests::{Output, Program, program_file, source};
 
 const PLAYED: [&str; 10] =
-    ["mount", "umount", "ip", "udhcpc", "modprobe", "poweroff", "reboot", "anode-console", "sync", "usleep"];
+    ["mount", "umount", "ip", "udhcpc", "busybox", "poweroff", "reboot", "anode-console", "sync", "usleep"];
 /// Programs of busybox that run no others.
-const TEXT: [&str; 16] = [
-    "cat", "cmp", "cp", "cut", "dd", "grep", "head", "mkdir", "mv", "readlink", "rm", "sed", "sort", "tr", "wc", "xxd",
+const TEXT: [&str; 18] = [
+    "cat", "cmp", "cp", "cut", "dd", "grep", "head", "mkdir", "mv", "readlink", "rm", "rmdir", "sed", "sort", "tr",
+    "unxz", "wc", "xxd",
 ];
-/// Those run what they are told, and find it by PATH.
-const RUNNING: [&str; 2] = ["find", "xargs"];
+/// It runs what it is told, and finds it by PATH.
+const RUNNING: [&str; 1] = ["xargs"];
 
 /// A folder in the place of `/`.
 struct Machine(tempfile::TempDir);
@@ -304,10 +305,7 @@ fn with_a_file(argument: &str, first_sector: &[u8]) -> Machine {
     machine.disk("sdb", false, &[first_sector, &fat(b"ANODE-DATA ")]);
     machine.disk("loop3", true, &[]);
     machine.play("mount", "case \"$*\" in *loop*) mkdir -p \"$6/anode\"; echo 0123abcd >\"$6/anode/id\" ;; esac");
-    machine.play(
-        "find",
-        "echo \"$(($(cut -d. -f1 \"$ANODE_ROOT/proc/uptime\") + 20)).00 0\" >\"$ANODE_ROOT/proc/uptime\"",
-    );
+    machine.play("usleep", &passing(20));
     machine
 }
 
@@ -326,7 +324,7 @@ fn a_medium_that_is_a_file_on_a_stick_finds_itself_and_leaves_the_stick_alone() 
         assert_eq!(
             machine.calls(),
             format!(
-                "modprobe -a -b -q loop exfat\nmount -t {mounted} /dev/sdb1 /run/anode/carrier\n\
+                "busybox modprobe -D -a -b -q loop exfat\nbusybox modprobe -a -b -q loop exfat\nmount -t {mounted} /dev/sdb1 /run/anode/carrier\n\
                  mount -t iso9660 -o loop,ro,nosuid,nodev,noexec /run/anode/carrier/isos/anode.iso /run/anode/medium\n\
                  mount -t vfat -o ro,nosuid,nodev,noexec /dev/sdb2 /run/anode/data\n"
             )
@@ -371,10 +369,7 @@ fn a_foreign_disc_with_a_link_or_a_pipe_in_place_of_its_id_is_none_of_ours() {
         let machine = Machine::new();
         machine.write("etc/anode/id", "0123abcd\n");
         machine.disk("sdb", false, &[&iso()]);
-        machine.play(
-            "find",
-            "echo \"$(($(cut -d. -f1 \"$ANODE_ROOT/proc/uptime\") + 20)).00 0\" >\"$ANODE_ROOT/proc/uptime\"",
-        );
+        machine.play("usleep", &passing(20));
         prepare(&machine);
         assert_eq!(machine.run("medium", &["find"]).limit(Duration::from_secs(20)).run().exit, Some(1));
         assert_eq!(machine.read("run/anode/medium.state"), "none\n");
@@ -393,14 +388,18 @@ fn a_foreign_disc_with_a_link_or_a_pipe_in_place_of_its_id_is_none_of_ours() {
     });
 }
 
+/// So many seconds pass.
+fn passing(seconds: u8) -> String {
+    let uptime = "\"$ANODE_ROOT/proc/uptime\"";
+    format!("echo \"$(($(cut -d. -f1 {uptime}) + {seconds})).00 0\" >{uptime}")
+}
+
 #[test]
 fn the_search_for_a_medium_has_an_end_and_over_the_network_none_begins() {
     let machine = Machine::new();
     machine.write("etc/anode/id", "0123abcd\n");
     machine.disk("sda", false, &[b"no file system"]);
-    // Time passes while drivers are looked for.
-    machine
-        .play("find", "echo \"$(($(cut -d. -f1 \"$ANODE_ROOT/proc/uptime\") + 5)).00 0\" >\"$ANODE_ROOT/proc/uptime\"");
+    machine.play("usleep", &passing(5));
     assert_eq!(machine.run("medium", &["find"]).run().exit, Some(1));
     assert_eq!(machine.read("run/anode/medium.state"), "none\n");
     assert!(!machine.calls().contains("mount"));
@@ -461,6 +460,22 @@ fn a_medium_that_is_mounted_as_a_whole_disk_makes_way_while_something_is_written
     );
 }
 
+impl Machine {
+    /// Devices on a bus; their names are theirs on the bus.
+    fn devices(&self, bus: &str, aliases: &[(&str, &str)]) {
+        for (name, alias) in aliases {
+            self.write(&format!("sys/bus/{bus}/devices/{name}/modalias"), format!("{alias}\n"));
+        }
+    }
+
+    /// What was loaded, call by call.
+    fn loaded(&self) -> Vec<String> {
+        let calls = self.calls();
+        let loading = calls.lines().filter_map(|line| line.strip_prefix("busybox modprobe "));
+        loading.filter(|line| !line.starts_with("-D ")).map(str::to_owned).collect()
+    }
+}
+
 #[test]
 fn an_installer_is_staged_on_the_mediums_own_stick_alone_and_removed_by_the_next_start() {
     let machine = Machine::new();
@@ -508,18 +523,106 @@ fn an_installer_is_staged_on_the_mediums_own_stick_alone_and_removed_by_the_next
 #[test]
 fn drivers_are_loaded_for_what_is_there_until_nothing_new_appears() {
     let machine = Machine::new();
-    machine.write("sys/devices/a/modalias", "pci:v00001AF4d00001000\n");
-    // The controller's driver brings a disk.
+    machine.devices("pci", &[("a", "pci:v00001AF4d00001000"), ("b", "pci:v00001AF4d00001000")]);
+    machine.write("sys/devices/system/cpu/modalias", "cpu:type:x86\n");
+    // The controller's driver brings a disk. Most devices need none, which modprobe calls a failure.
     machine.play(
-        "modprobe",
-        "case \"$*\" in *pci:*) mkdir -p \"$ANODE_ROOT/sys/devices/b\"; echo 'virtio:d00000002' >\"$ANODE_ROOT/sys/devices/b/modalias\" ;; esac",
+        "busybox",
+        "case \"$*\" in *pci:*) mkdir -p \"$ANODE_ROOT/sys/bus/virtio/devices/c\"; \
+         echo 'virtio:d00000002' >\"$ANODE_ROOT/sys/bus/virtio/devices/c/modalias\" ;; esac; exit 1",
     );
-    let _ = machine.run("drivers", &[]).run().ok();
-    let _ = machine.run("drivers", &[]).run().ok();
-    let calls = machine.calls();
-    let lines: Vec<&str> = calls.lines().skip(1).collect();
-    assert_eq!(lines, ["modprobe -a -b -q -- pci:v00001AF4d00001000", "modprobe -a -b -q -- virtio:d00000002"]);
-    assert!(calls.starts_with("modprobe -a -b -q isofs vfat "), "{calls}");
+    machine.play("usleep", "");
+    let _ = machine.run("drivers", &["load"]).run().ok();
+    let _ = machine.run("drivers", &["load"]).run().ok();
+    assert_eq!(machine.loaded(), ["-a -b -q -- cpu:type:x86 pci:v00001AF4d00001000", "-a -b -q -- virtio:d00000002"]);
+    // Nothing that announces its devices later: nobody waits.
+    assert!(!machine.calls().contains("usleep"), "{}", machine.calls());
+}
+
+#[test]
+fn a_bus_that_announces_its_devices_later_is_waited_for() {
+    let machine = Machine::new();
+    machine.devices("pci", &[("a", "pci:xhci")]);
+    machine.devices("usb", &[("usb1", "usb:hub")]);
+    let device = "\"$ANODE_ROOT/sys/bus/usb/devices/1-1\"";
+    machine.play("usleep", &format!("mkdir -p {device}; echo usb:network >{device}/modalias"));
+    let _ = machine.run("drivers", &["load"]).run().ok();
+    assert_eq!(machine.loaded(), ["-a -b -q -- pci:xhci usb:hub", "-a -b -q -- usb:network"]);
+    // Once, and once more where something came.
+    assert_eq!(machine.calls().matches("usleep").count(), 2, "{}", machine.calls());
+}
+
+#[test]
+fn what_appears_behind_the_first_question_is_loaded_for_a_while() {
+    let machine = Machine::new();
+    machine.devices("pci", &[("a", "pci:ahci")]);
+    let _ = machine.run("drivers", &["load"]).run().ok();
+    let device = "\"$ANODE_ROOT/sys/bus/scsi/devices/0\"";
+    machine.play("usleep", &format!("mkdir -p {device}; echo scsi:t-0x00 >{device}/modalias"));
+    let _ = machine.run("drivers", &["watch"]).run().ok();
+    let loaded = machine.loaded();
+    assert_eq!((loaded.len(), loaded[1].as_str()), (3, "-a -b -q -- scsi:t-0x00"), "{loaded:?}");
+    assert!(loaded[2].starts_with("-a -b -q sd_mod sr_mod isofs vfat "), "{loaded:?}");
+    // Fifteen seconds at their real pace.
+    assert_eq!(machine.calls().matches("usleep 500000").count(), 30);
+}
+
+/// busybox runs its own `modprobe` before it looks into PATH, and that one finds no module that is packed.
+#[test]
+fn modules_are_loaded_by_the_script_that_unpacks_them() {
+    let folder = source().join("site/medium");
+    let mut scripts = vec![folder.join("init")];
+    scripts.extend(fs::read_dir(folder.join("lib")).expect("scripts").map(|entry| entry.expect("an entry").path()));
+    for script in scripts {
+        let text = fs::read_to_string(&script).expect("a script");
+        for line in text.lines().filter(|line| !line.trim_start().starts_with('#') && line.contains("modprobe")) {
+            let is_ours = line.contains("/lib/anode/modprobe") || script.ends_with("lib/modprobe");
+            assert!(is_ours, "{}: {line}", script.display());
+        }
+    }
+}
+
+/// A file packed as modules are.
+fn packed(machine: &Machine, path: &str, text: &str) {
+    machine.write(path, text);
+    let _ = Program::new("xz").arg(machine.path(path)).run().ok();
+}
+
+#[test]
+fn a_module_is_unpacked_with_what_it_needs_before_it_is_loaded_and_others_stay() {
+    let machine = Machine::new();
+    for name in ["a", "b", "other"] {
+        packed(&machine, &format!("lib/modules/6.1/{name}.ko"), name);
+    }
+    // `a` was half unpacked when the power failed; `c` lies open.
+    machine.write("lib/modules/6.1/a.ko", "");
+    machine.write("lib/modules/6.1/c.ko", "c");
+    machine.play(
+        "busybox",
+        "case $2 in -D) for name in c b a b; do echo \"insmod /lib/modules/6.1/$name.ko\"; done ;; \
+         *) cat \"$ANODE_ROOT\"/lib/modules/6.1/[ab].ko >>\"$ANODE_ROOT/seen\" ;; esac",
+    );
+    let _ = machine.run("modprobe", &["-a", "-q", "pci:*", "x y"]).run().ok();
+    assert_eq!(machine.read("seen"), "ab");
+    assert_eq!(machine.loaded(), ["-a -q pci:* x y"]);
+    let mut left: Vec<_> = fs::read_dir(machine.path("lib/modules/6.1")).expect("modules").collect();
+    left.sort_by_key(|entry| entry.as_ref().expect("an entry").file_name());
+    let left: Vec<_> = left.into_iter().map(|entry| entry.expect("an entry").file_name()).collect();
+    assert_eq!(left, ["a.ko", "b.ko", "c.ko", "other.ko.xz"]);
+    assert!(!machine.path("lib/modules/unpacking").exists());
+}
+
+#[test]
+fn who_unpacks_modules_waits_for_another_one_but_not_for_ever() {
+    let machine = Machine::new();
+    packed(&machine, "lib/modules/6.1/a.ko", "a");
+    machine.write("lib/modules/unpacking/by/somebody", "");
+    machine.play("usleep", "");
+    machine.play("busybox", "[ \"$2\" != -D ] || echo insmod /lib/modules/6.1/a.ko");
+    let _ = machine.run("modprobe", &["a"]).run().ok();
+    assert_eq!(machine.calls().matches("usleep 20000").count(), 500);
+    assert_eq!(machine.loaded(), ["a"]);
+    assert_eq!(machine.read("lib/modules/6.1/a.ko"), "a");
 }
 
 #[test]

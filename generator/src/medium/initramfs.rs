@@ -3,16 +3,16 @@
 //! Its id is a hash over everything in it: how a running medium recognises the stick that it was booted from. The same inputs give the same bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use anode_bundle::name::Sha256;
 use anyhow::{Context as _, Result, ensure};
-use flate2::{Compression, GzBuilder};
+use rayon::prelude::*;
 use sha2::Digest as _;
 use zeroize::Zeroizing;
 
 use super::Architecture;
+use super::compress::{gzip, xz};
 use super::cpio::{self, Node, Nodes};
 use super::deb::Deb;
 use super::lock::MediumLock;
@@ -24,9 +24,14 @@ use crate::builtin;
 
 /// Mount points, and where programs expect a folder.
 const FOLDERS: [&str; 9] = ["dev", "mnt", "proc", "root", "run", "sys", "tmp", "usr", "var"];
-/// Programs that look for others find them in one folder; the kernel calls `/sbin/modprobe`.
-const LINKS: [(&str, &str); 4] =
-    [("bin/sh", "busybox"), ("sbin", "bin"), ("usr/bin", "../bin"), ("usr/sbin", "../bin")];
+/// Programs that look for others find them in one folder; the kernel calls `/sbin/modprobe`, which unpacks modules before busybox loads them.
+const LINKS: [(&str, &str); 5] = [
+    ("bin/modprobe", "../lib/anode/modprobe"),
+    ("bin/sh", "busybox"),
+    ("sbin", "bin"),
+    ("usr/bin", "../bin"),
+    ("usr/sbin", "../bin"),
+];
 const MOZILLA: &str = "usr/share/ca-certificates/mozilla/";
 
 /// What a person adds to a medium. Whoever has the medium has it.
@@ -139,7 +144,7 @@ pub fn compose(recipe: &Recipe<'_>) -> Result<System> {
     cpio::insert(&mut nodes, "etc/anode/id", 0o644, format!("{id}\n").into_bytes());
     let unpacked =
         nodes.values().map(|node| if let Node::File { bytes, .. } = node { bytes.len() as u64 } else { 0 }).sum();
-    let initrd = compress(&cpio::archive(&nodes))?;
+    let initrd = gzip(&cpio::archive(&nodes))?;
     Ok(System { kernel, initrd, description, id, release: modules.release.clone(), modules: modules.count(), unpacked })
 }
 
@@ -173,9 +178,14 @@ fn authorities(package: &mut Deb) -> Result<Vec<u8>> {
 fn add_modules(nodes: &mut Nodes, package: &mut Deb, equipment: Equipment) -> Result<Modules> {
     let modules = Modules::choose(package, equipment)?;
     let folder = format!("lib/modules/{}", modules.release);
-    let files: Vec<_> = modules.files().map(|(from, to)| (from, to.to_owned())).collect();
-    for (from, to) in files {
-        cpio::insert(nodes, &format!("{folder}/{to}"), 0o644, package.read(&from)?);
+    let mut files = Vec::new();
+    for (from, to) in modules.files() {
+        files.push((format!("{folder}/{to}.xz"), package.read(&from)?));
+    }
+    // Each by itself: what a machine does not need stays packed in its memory.
+    let packed: Vec<_> = files.par_iter().map(|(path, bytes)| Ok((path, xz(bytes)?))).collect::<Result<_>>()?;
+    for (path, bytes) in packed {
+        cpio::insert(nodes, path, 0o644, bytes);
     }
     let builtin = package.read(&modules.builtin())?;
     for (name, bytes) in [
@@ -291,13 +301,6 @@ fn identity(kernel: &[u8], nodes: &Nodes) -> Sha256 {
     Sha256(digest.finalize().into())
 }
 
-/// Without a time or a name, so that equal bytes stay equal.
-fn compress(bytes: &[u8]) -> Result<Vec<u8>> {
-    let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::best());
-    encoder.write_all(bytes)?;
-    Ok(encoder.finish()?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -358,12 +361,5 @@ mod tests {
             assert_ne!(first, identity(b"kernel", &other));
         }
         assert_ne!(first, identity(b"other", &nodes("a", 0o644, b"x")));
-    }
-
-    #[test]
-    fn equal_archives_are_compressed_to_equal_bytes_that_begin_as_gzip_without_a_time() {
-        let packed = compress(b"archive").unwrap();
-        assert_eq!(packed, compress(b"archive").unwrap());
-        assert_eq!(packed.get(..10).unwrap(), [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255]);
     }
 }

@@ -4,6 +4,7 @@
 //! What is refused: a package with other bytes than were pinned, a site that the medium's own code does not accept, a program that would not start. No
 //! profile, no code and no secret gets into a medium, unless a person names a file with one.
 
+mod compress;
 pub mod cpio;
 pub mod deb;
 pub mod elf;

@@ -1,16 +1,19 @@
 //! What `ci/bench-medium` prints: rows of a Markdown table about the boot medium, measured in emulated machines one after the other.
 //!
-//! Emulation is slow, and the same for both sides of a ratio; nothing here is a measure of real hardware.
+//! Emulation is slow, and the same for both sides of a ratio; nothing here is a measure of real hardware. The fetcher's part of the hand-over is measured
+//! once more on this machine as it is, by the fetcher's example `hand-over` (`ANODE_HAND_OVER`), which leaves out the system call.
 
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anode_machines::{Hardware, Host, Machine, Medium};
-use anode_tests::Program;
+use anode_machines::{Hardware, Host, Machine, Medium, installer};
+use anode_tests::{Code, Program, Site};
 
 /// Each machine is started so often; the fastest start counts, for what disturbs can only slow down.
 const STARTS: usize = 3;
+/// The same without emulation.
+const NATIVE_RUNS: usize = 5;
 
 fn main() {
     let host = Host::new();
@@ -60,12 +63,9 @@ fn main() {
     let said = Instant::now();
     machine.type_line("yes");
     machine.expect("Starting the installer.");
-    row(
-        "last yes to kexec, kernel and initrd (49 MB) on the medium",
-        &seconds(said.elapsed()),
-        "budget without emulation: 2 s",
-    );
+    row("last yes to kexec, kernel and initrd (49 MB) on the medium", &seconds(said.elapsed()), "emulated");
     drop(machine);
+    without_emulation(&host, &code, &full);
 
     let shell = format!("{line} anode.shell");
     let mut machine = Hardware::new("measure_memory").memory(512).kernel(&kernel, &initrd, &shell).power_on();
@@ -84,6 +84,49 @@ fn main() {
     row("memory in use at a page, the unpacked initramfs included", &used, "budget: 128 MiB");
     let kernel = format!("{:.0} MiB", 512.0 - total);
     row("memory that the kernel keeps for itself, of 512 MiB", &kernel, "");
+}
+
+/// The same hand-over by the fetcher alone, from the same copy of the site, on the processor that runs this.
+fn without_emulation(host: &Host, code: &Code, image: &Path) {
+    let program = std::env::var_os("ANODE_HAND_OVER")
+        .expect("ANODE_HAND_OVER: the fetcher's example, as `ci/bench-medium` builds it");
+    let tree = host.site.scratch("tree");
+    let extract = Program::new("xorriso").args(["-osirrox", "on", "-indev"]).arg(image);
+    let _ = extract.args(["-extract", "/anode/tree"]).arg(&tree).run().ok();
+    let answers = Site::SERVER_ANSWERS.iter().flat_map(|answer| ["--answer", answer]);
+    let arguments = ["activate", "--kexec", "--json", "--site", "https://127.0.0.1:9/", "--profile", Site::SERVER];
+    let mut runs = Vec::new();
+    for _ in 0..NATIVE_RUNS {
+        let run = Program::new(&program).args(arguments).args(answers.clone()).args(["--code", &code.text]);
+        let run = run.arg("--root").arg(tree.join("root/1.json")).arg("--cache").arg(&tree).run().ok();
+        let said = run.stderr.lines().find_map(|line| line.strip_prefix("kexec: ")).expect("what was measured");
+        let numbers: Vec<f64> = said.split(' ').map(|number| number.parse().expect("a number")).collect();
+        runs.push(<[f64; 3]>::try_from(numbers).expect("bytes, seconds, seconds"));
+    }
+    let least = |which: usize| runs.iter().map(|run| run[which]).fold(f64::INFINITY, f64::min);
+    let [kernel, initrd] = ["linux", "initrd.gz"].map(|name| installer().join(name));
+    let plain = "sha256sum \"$1\" \"$2\" >/dev/null && cat \"$1\" \"$2\" >\"$3\" && rm \"$3\"";
+    let peer = (0..NATIVE_RUNS).map(|_| {
+        let began = Instant::now();
+        let peer = Program::new("sh").args(["-c", plain, "sh"]).arg(&kernel).arg(&initrd);
+        let _ = peer.arg(format!("/dev/shm/anode-measure-{}", std::process::id())).run().ok();
+        began.elapsed().as_secs_f64()
+    });
+    let peer = peer.fold(f64::INFINITY, f64::min);
+    let (megabytes, last) = (least(0) / 1e6, least(2));
+    row(
+        &format!(
+            "last yes to kexec without emulation, {megabytes:.0} MB from the copy of the site: read, hashed, joined, hashed once more, read as the \
+             kernel reads it. Without what the kernel then does: its signature and its own copy"
+        ),
+        &format!("{last:.2} s"),
+        &format!("`sha256sum` and `cat` into memory of the same files: {peer:.2} s, **{:.2} ×**", last / peer),
+    );
+    row(
+        "code to kexec without emulation, the same with all that comes before and Argon2id at 64 MiB",
+        &format!("{:.2} s", least(1)),
+        "budget: 2 s plus Argon2id",
+    );
 }
 
 fn row(what: &str, measured: &str, beside: &str) {
