@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anode_tests::{Code, Mirror, Program, Site, apt_mirrors};
 
-use crate::record;
+use crate::{Machine, record};
 
 /// Where machines reach the loopback of the host.
 pub const OUTSIDE: &str = "10.0.2.2";
@@ -153,6 +153,17 @@ impl Host {
         stick
     }
 
+    /// Waits until the installer, with our answers and a network, asks the mirror for its lists.
+    ///
+    /// # Panics
+    /// If it never does.
+    #[track_caller]
+    pub fn lists_are_asked_for(&self, machine: &mut Machine) {
+        machine.wait_for("the installer to ask our mirror for its lists", || {
+            self.mirror.requests().iter().any(|path| path == "debian/dists/bookworm/main/binary-amd64/Release")
+        });
+    }
+
     fn make(&self, kind: &str, name: &str, options: &[&str]) -> PathBuf {
         let architecture = options.iter().skip_while(|option| **option != "--arch").nth(1).unwrap_or(&"amd64");
         let lock = pinned_packages(&self.site, architecture);
@@ -212,7 +223,7 @@ fn pinned_packages(site: &Site, architecture: &str) -> PathBuf {
     let [packages, security] = apt_mirrors("bookworm");
     let lock = site.anode(&["medium", "lock", "--arch", architecture]);
     let lock = lock.args(["--packages-from", &packages, "--security-from", &security]);
-    let _ = lock.arg("--cache").arg(kept("downloads")).limit(Duration::from_secs(300)).run().ok();
+    let _ = lock.arg("--downloads").arg(kept("downloads")).limit(Duration::from_secs(300)).run().ok();
     fs::copy(site.repository().join("medium.lock"), &path).expect("keeping the list of packages");
     path
 }

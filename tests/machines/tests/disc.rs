@@ -56,10 +56,6 @@ fn a_disc_under_bios_asks_for_a_code_and_starts_the_real_installer_with_our_answ
     machine.show("installer");
     machine.expect("Menu item 'choose-mirror' selected");
     machine.expect("this machine is host-7");
-    let mut requests = Vec::new();
-    machine.wait_for("the installer to ask our mirror for its lists", || {
-        requests.extend(host.mirror.requests());
-        requests.iter().any(|path| path == "debian/dists/bookworm/main/binary-amd64/Release")
-    });
+    host.lists_are_asked_for(&mut machine);
     assert_eq!(evil.requests(), [""; 0], "the preseed that DHCP names was asked for");
 }

@@ -25,8 +25,10 @@ fn a_stick_under_secure_boot_and_a_disc_under_uefi_start_the_real_installer() {
     machine.expect("Secure boot enabled");
     machine.expect("Preseeded debian-installer/locale = 'de_DE.UTF-8'");
     machine.expect("this machine is host-7");
+    host.lists_are_asked_for(&mut machine);
     let _ = machine.picture("installer");
     drop(machine);
+    let _ = host.mirror.requests();
 
     let hardware = Hardware::new("disc_uefi").firmware(Firmware::Uefi).medium(Medium::Disc(&image));
     let mut machine = hardware.memory(1280).limit(Duration::from_secs(300)).power_on();
@@ -37,4 +39,5 @@ fn a_stick_under_secure_boot_and_a_disc_under_uefi_start_the_real_installer() {
     machine.expect("Starting the installer.");
     machine.expect("Secure boot disabled");
     machine.expect("Preseeded debian-installer/locale = 'de_DE.UTF-8'");
+    host.lists_are_asked_for(&mut machine);
 }
