@@ -59,8 +59,8 @@ pub struct Order<'a> {
     pub out: &'a Path,
     /// Trees that this one may have to be newer than, besides the one at `out`.
     pub previous: Vec<Previous>,
-    /// A folder with the medium and its netboot files, published beside the site; without one, those of the tree at `out` stay.
-    pub boot: Option<&'a Path>,
+    /// The medium and its netboot files, published beside the site. Without any, those of the tree at `out` stay.
+    pub boot: Option<BootFiles>,
 }
 
 /// A release that nobody has signed yet, and everything that it refers to.
@@ -304,7 +304,13 @@ pub fn build(order: Order<'_>) -> Result<Built> {
         }
     };
 
-    let boot = boot.map_or_else(|| BootFiles::of_tree(out), BootFiles::read)?;
+    let boot = match boot {
+        Some(boot) => boot,
+        None => {
+            let (mut tree, base) = (crate::tree::TreeFolder::new(out), out.display().to_string());
+            BootFiles::published(&mut tree, &base, Some(out), &root.roles.release.keys, source.at)?
+        }
+    };
     let new_objects = write_content(&staging, &source, &draft, &trees, &boot.listed)?;
     boot.write(&staging, &release_key, source.site.id(), version)?;
     staging.write(&tree::release(version), &signed_release.body)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anode_bundle::document::Release;
+use anode_bundle::signature::ListedKey;
 use anyhow::Result;
 use serde::Serialize;
 use tera::{Context, Tera};
@@ -50,6 +51,8 @@ pub fn pages(
     context.insert("health", &health);
     context.insert("profiles", profiles);
     context.insert("boot", boot);
+    context.insert("release_key", &key_files(site, &root.roles.release.keys));
+    context.insert("timestamp_key", &key_files(site, &root.roles.timestamp.keys));
     let page = tera.render("index.html", &context)?;
     Ok(BTreeMap::from([
         ("index.html".to_owned(), page.into_bytes()),
@@ -57,6 +60,15 @@ pub fn pages(
         ("api/v1/health.json".to_owned(), json(&health)?),
         ("api/v1/profiles.json".to_owned(), json(&profiles)?),
     ]))
+}
+
+/// Which files of the repository hold the public halves: whoever checks by hand takes them from there, and not from the page that they check.
+fn key_files(site: &TrustedSite, keys: &[ListedKey]) -> String {
+    let file = |key: &ListedKey| match site.keys.name_of(key) {
+        Some(name) => format!("keys/{name}.pub"),
+        None => format!("<{}>", key.id),
+    };
+    keys.iter().map(file).collect::<Vec<_>>().join(" (or) ")
 }
 
 fn json(value: &impl Serialize) -> Result<Vec<u8>> {

@@ -94,7 +94,7 @@ format = "text"
     }
 
     fn lock_into(&self, cache: &Path, arguments: &[&str]) -> Program {
-        anode(["lock"]).args(arguments).arg("-C").arg(self.repository()).arg("--cache").arg(cache)
+        anode(["lock"]).args(arguments).arg("-C").arg(self.repository()).arg("--downloads").arg(cache)
     }
 
     /// `anode.lock`, empty if there is none.
@@ -635,7 +635,8 @@ fn a_full_disk_is_an_error_with_the_place_and_leaves_nothing() {
     desk.sign_sums();
     let cache = disk.path().join("cache");
     let output = desk.lock_into(&cache, &[]).run();
-    let _ = output.fails(&["No space left on device", "name another folder with `--cache`", cache.to_str().unwrap()]);
+    let _ =
+        output.fails(&["No space left on device", "name another folder with `--downloads`", cache.to_str().unwrap()]);
     assert_eq!(desk.text(), "");
     assert!(!files(&cache).values().any(|bytes| bytes.len() > 100_000));
 }
@@ -745,7 +746,7 @@ fn pinned_site_of(desk: Desk) -> (Site, Desk) {
         foreign.extend(urls.map(str::to_owned));
         site.write("anode.lock", &foreign.iter().map(|url| entry(url)).collect::<String>());
     }
-    let _ = site.anode(&["lock"]).arg("--cache").arg(desk.cache()).run().ok();
+    let _ = site.anode(&["lock"]).arg("--downloads").arg(desk.cache()).run().ok();
     let lock = fs::read_to_string(site.repository().join("anode.lock")).unwrap();
     let own = lock.split("\n[[files]]").filter(|entry| entry.contains("http://127"));
     site.write("anode.lock", &own.map(|entry| format!("\n[[files]]{entry}")).collect::<String>());
@@ -759,7 +760,7 @@ fn object(sha256: &str) -> String {
 #[test]
 fn a_mirrored_tree_holds_what_is_pinned_is_published_and_a_rebuild_keeps_it_without_network() {
     let (site, desk) = pinned_site_of(with_loaders(""));
-    let mirror = |site: &Site| site.build().args(["--mirror", "--cache"]).arg(desk.cache());
+    let mirror = |site: &Site| site.build().args(["--mirror", "--downloads"]).arg(desk.cache());
     let code = site.code(&["pc"], &[]);
     let _ = site.build().run().ok();
     let objects: Vec<_> = [KERNEL, INITRD, SHIM, GRUB].map(|path| (object(&desk.sum(path)), path)).into();
@@ -802,7 +803,7 @@ fn a_mirrored_tree_holds_what_is_pinned_is_published_and_a_rebuild_keeps_it_with
 #[test]
 fn a_damaged_object_of_a_mirrored_tree_is_not_published() {
     let (site, desk) = pinned_site();
-    let _ = site.build().args(["--mirror", "--cache"]).arg(desk.cache()).run().ok();
+    let _ = site.build().args(["--mirror", "--downloads"]).arg(desk.cache()).run().ok();
     let object = object(&desk.sum(KERNEL));
     // Not in place: the cache has the same bytes by another name.
     fs::remove_file(site.tree().join(&object)).unwrap();
@@ -817,7 +818,7 @@ fn a_site_that_always_mirrors_says_so_in_its_file_and_a_proposal_only_there() {
     let refused = site.build().args(["--propose", "--mirror"]).run();
     let _ = refused.fails(&["set `mirror = true` in `[site]` of `anode.toml`"]);
     site.edit("anode.toml", "[site]\n", "[site]\nmirror = true\n");
-    let _ = site.build().arg("--cache").arg(desk.cache()).run().ok();
+    let _ = site.build().arg("--downloads").arg(desk.cache()).run().ok();
     assert!(site.tree().join(object(&desk.sum(KERNEL))).exists());
 }
 

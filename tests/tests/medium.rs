@@ -1,11 +1,16 @@
 //! `anode medium lock` and `anode medium iso`: what goes into a medium, and what never does. The machines that boot it are tested elsewhere.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use anode_tests::{Distribution, Fetch, Program, Site, apt_mirrors, downloads, in_days, programs_of_a_medium};
+use anode_tests::{
+    Distribution, Fetch, Program, Site, SmallDisk, apt_mirrors, downloads, in_days, programs_of_a_medium,
+};
 
 fn programs(site: &Site) -> PathBuf {
     programs_of_a_medium(&site.scratch("programs"))
@@ -63,7 +68,7 @@ fn an_image_of_real_packages_is_the_same_bytes_twice_and_knows_no_profile_no_cod
     site.release();
     let mirrors = apt_mirrors("bookworm");
     let mirrors = [mirrors[0].as_str(), mirrors[1].as_str()];
-    let lock = || lock(&site, mirrors).arg("--cache").arg(downloads()).limit(Duration::from_secs(300)).run().ok();
+    let lock = || lock(&site, mirrors).arg("--downloads").arg(downloads()).limit(Duration::from_secs(300)).run().ok();
     let pinned = lock();
     assert!(pinned.stdout.contains("+ shim-signed ") && pinned.stderr.contains("for amd64"), "{pinned}");
     let text = fs::read_to_string(site.repository().join("medium.lock")).unwrap();
@@ -75,6 +80,7 @@ fn an_image_of_real_packages_is_the_same_bytes_twice_and_knows_no_profile_no_cod
     let image = |out: &Path| iso(&site, out).arg("--cache").arg("--downloads").arg(downloads()).run().ok();
     let made = image(&first);
     assert!(made.stderr.contains("id ") && made.stdout.contains("medium.iso"), "{made}");
+    assert!(made.stderr.contains("; good without a network until 20"), "{made}");
     let _ = image(&second);
     let bytes = fs::read(&first).unwrap();
     assert!(bytes == fs::read(&second).unwrap(), "the two images differ");
@@ -144,8 +150,17 @@ fn a_code_and_a_key_on_a_medium_are_said_loudly_and_a_mistyped_code_is_refused()
     fs::write(&file, code.text.replace(&code.text[..1], "?")).unwrap();
     let refused = iso(&site, &out).arg("--code-file").arg(&file).run().fails(&["code"]);
     assert_eq!(refused.exit, Some(10), "{refused}");
+    // Well-formed, and the published site does not know it: it was not published yet.
     fs::write(&file, &code.text).unwrap();
+    let unknown = iso(&site, &out).arg("--code-file").arg(&file).run().fails(&["looking up the code for the medium"]);
+    assert_eq!(unknown.exit, Some(11), "{unknown}");
+    site.release();
     let said = iso(&site, &out).arg("--code-file").arg(&file).run().fails(&["opening the package"]);
+    for words in ["has questions that this code does not answer: `", "is not unattended: somebody has to confirm"] {
+        assert!(said.stderr.contains(&format!("note: `{}` {words}", Site::SERVER)), "{said}");
+    }
+    let late = iso(&site, &out).arg("--code-file").arg(&file).args(["--now", &in_days(800)]).run();
+    assert_ne!(late.exit, Some(0), "{late}");
     assert!(said.stderr.contains("WARNING: the activation code is on this medium; whoever has the medium"), "{said}");
     assert!(!said.stderr.contains(&code.text), "{said}");
     let _ = iso(&site, &out).arg("--client-cert").arg(&file).run().fails(&["--client-key"]);
@@ -167,6 +182,105 @@ fn nothing_is_overwritten_and_a_place_that_can_not_be_written_is_said_first() {
             iso(&site, &disk).run().fails(&["is a disk, and nothing was written: `anode medium usb` writes a stick"]);
         fs::remove_file(&disk).unwrap();
     }
+    left_nothing(&out);
+}
+
+#[test]
+fn a_name_of_a_folder_and_a_folder_that_is_not_there_are_refused_before_anything_else() {
+    let site = Site::new();
+    let out = place(&site);
+    let folder = out.parent().unwrap();
+    for name in [format!("{}/", folder.display()), format!("{}/new/", folder.display())] {
+        let words = ["is the name of a folder: name the image in it, such as `", "anode.iso`"];
+        let _ = iso(&site, Path::new(&name)).run().fails(&words);
+    }
+    let _ =
+        iso(&site, &folder.join("gone/x.iso")).run().fails(&["there is no folder `", "make it, or name another place"]);
+    left_nothing(&out);
+    let Some(disk) = SmallDisk::new(30) else { return };
+    let _ =
+        iso(&site, &disk.path().join("x.iso")).run().fails(&["has 30 MiB left", "make room, or name another place"]);
+    left_nothing(&disk.path().join("x.iso"));
+}
+
+/// An address that takes connections and never answers.
+fn silence(site: &Site) -> TcpListener {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    site.edit("anode.toml", &site.web.url, &format!("https://{}", silent.local_addr().unwrap()));
+    silent
+}
+
+#[test]
+fn a_run_that_is_ended_leaves_nothing_and_what_a_killed_one_leaves_the_next_one_removes() {
+    let (site, _distribution) = locked();
+    let out = place(&site);
+    let silent = silence(&site);
+    let drafts = || -> Vec<PathBuf> {
+        fs::read_dir(out.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    let begin = |out: &Path| {
+        let mut command = iso(&site, out).into_command();
+        let run = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // It asks the site now, and its draft is there.
+        let asked = silent.accept().unwrap();
+        (run, asked)
+    };
+    let end = |mut run: Child, signal: &str| {
+        let _ = Program::new("kill").args([signal, &run.id().to_string()]).run().ok();
+        run.wait().unwrap().signal()
+    };
+    for (signal, number) in [("-INT", 2), ("-TERM", 15), ("-HUP", 1)] {
+        let (run, _asked) = begin(&out);
+        let made = drafts();
+        assert_eq!(made.len(), 1, "{made:?}");
+        assert_eq!(fs::metadata(&made[0]).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(end(run, signal), Some(number));
+        left_nothing(&out);
+    }
+    let (killed, _asked) = begin(&out);
+    let left = drafts();
+    fs::write(left[0].join("code"), "secret").unwrap();
+    assert_eq!(end(killed, "-KILL"), Some(9));
+    assert!(left[0].exists());
+    // One that runs removes what was left, and nobody removes its own.
+    let (running, _asked) = begin(&out);
+    let its = drafts();
+    assert!(!left[0].exists() && its.len() == 1);
+    let (other, _asked) = begin(&out.with_file_name("other.iso"));
+    assert!(its[0].exists() && drafts().len() == 2);
+    assert_eq!((end(running, "-TERM"), end(other, "-TERM")), (Some(15), Some(15)));
+    left_nothing(&out);
+}
+
+#[test]
+fn what_a_machine_would_stay_dark_with_is_refused() {
+    let (site, _distribution) = locked();
+    let out = place(&site);
+    for (name, words) in [
+        ("nonsense", "`--console nonsense` is no console that a medium can speak to: give `tty0`"),
+        ("ttyS9,abc", "`--console ttyS9,abc` has no rate that menu and kernel both know: give one of 1200, "),
+    ] {
+        let _ = iso(&site, &out).args(["--console", name]).run().fails(&[words]);
+    }
+    let _ = iso(&site, &out).args(["--console", "ttyS0", "--console", "ttyS0,9600"]).run().fails(&["is given twice"]);
+    let picture = site.scratch("b.png");
+    fs::write(&picture, b"\x89PNG\r\n\x1a\nrubbish").unwrap();
+    let _ =
+        iso(&site, &out).arg("--splash").arg(&picture).run().fails(&["can not be the picture of the menu", "damaged"]);
+    left_nothing(&out);
+}
+
+#[test]
+fn what_a_medium_could_not_install_is_said_while_it_is_made() {
+    let (site, distribution) = locked();
+    let out = place(&site);
+    let _ = site.code(&[Site::SERVER], &[]);
+    let said = iso(&site, &out).run().fails(&["opening the package"]);
+    let line = format!("warning: `{}` can not be installed by a medium yet: `http", Site::SERVER);
+    assert!(said.stderr.contains(&line) && said.stderr.contains("is not pinned; run `anode lock`"), "{said}");
+    assert!(said.stderr.contains("until then, a medium of this site installs nothing"), "{said}");
+    let _ = distribution.mirror.requests();
+    let _ = iso(&site, &out).arg("--mirror").run().fails(&["nothing that profiles boot is pinned", "run `anode lock`"]);
     left_nothing(&out);
 }
 

@@ -52,7 +52,10 @@ fn ours(script: &str, port: u16, mirror: &str) -> String {
         }
         "anode medium lock" => {
             let [packages, security] = apt_mirrors("bookworm");
-            format!("anode medium lock --packages-from {packages} --security-from {security} --cache '{}'", downloads())
+            format!(
+                "anode medium lock --packages-from {packages} --security-from {security} --downloads '{}'",
+                downloads()
+            )
         }
         iso if iso.starts_with("anode medium iso ") => {
             format!("{iso} --downloads '{}' --programs \"$ANODE_MEDIUM_PROGRAMS\"", downloads())

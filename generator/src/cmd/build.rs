@@ -13,7 +13,7 @@ use clap::Args;
 use super::lock::Files;
 use super::mirror::{Mirroring, gather};
 use super::progress::Bars;
-use super::reach::{DEFAULT_PROPOSAL, DEFAULT_TREE, https, is_address, tree_folder};
+use super::reach::{DEFAULT_PROPOSAL, DEFAULT_TREE, https, is_address, open, tree_folder};
 use super::{Place, colour, print, say, shown};
 use crate::build::{Built, Order, Previous, Source, build};
 use crate::clock;
@@ -22,6 +22,7 @@ use crate::keys::KeyRing;
 use crate::plan::{Packs, needed_secrets, render_packs};
 use crate::repository::Repository;
 use crate::secrets::{self, Purpose};
+use crate::tree::{BOOT, BootFiles};
 use crate::trusted::TrustedSite;
 use crate::validate::Subject;
 use crate::{repository, strict, trusted, validate};
@@ -45,7 +46,7 @@ pub(super) struct Options {
     /// Put the pinned kernels, initrds and images into the tree, and have media ask there first; `mirror = true` in `[site]` does so always
     #[arg(long)]
     mirror: bool,
-    /// A folder with the medium and its netboot files, published as `boot/` with signed hashes; without it, those of the earlier tree stay
+    /// A folder with the medium and its netboot files, published as `boot/` with signed hashes; without it, those of the tree at `--out` stay, else those of `--previous`
     #[arg(long, value_name = "DIR", conflicts_with = "propose")]
     boot: Option<PathBuf>,
     #[command(flatten)]
@@ -68,11 +69,8 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         folder,
         |site| options.place.ring(site),
         &out,
-        &Conditions { at, mirror, files: &options.files, boot: options.boot.as_deref() },
-        |site| match &options.previous {
-            Some(previous) => previous_tree(previous, options.ca.as_deref(), site),
-            None => Ok(None),
-        },
+        &Conditions { at, mirror, files: &options.files },
+        |site| options.earlier(site, &out, at),
     )?;
     if !warnings.is_empty() {
         say(warnings.render(colour()).trim_end());
@@ -86,6 +84,30 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     say(&format!("built       in {:.1} s", begun.elapsed().as_secs_f64()));
     print(&shown(&out))?;
     Ok(ExitCode::SUCCESS)
+}
+
+impl Options {
+    /// What is published already, and the boot files for the new tree, where they are not those of the tree at `out`.
+    fn earlier(&self, site: &mut TrustedSite, out: &Path, at: Moment) -> Result<(Option<Previous>, Option<BootFiles>)> {
+        let ca = self.ca.as_deref();
+        let previous =
+            self.previous.as_deref().map(|previous| previous_tree(previous, ca, site)).transpose()?.flatten();
+        let boot = match (&self.boot, &self.previous) {
+            (Some(folder), _) => Some(BootFiles::read(folder)?),
+            (None, Some(address)) if previous.is_some() && !out.join(BOOT).is_dir() => {
+                Some(published_boot_files(address, ca, site, at)?)
+            }
+            _ => None,
+        };
+        Ok((previous, boot))
+    }
+}
+
+fn published_boot_files(tree: &str, ca: Option<&Path>, site: &TrustedSite, at: Moment) -> Result<BootFiles> {
+    let keys = &site.root().roles.release.keys;
+    let (mut transport, base) = open(tree, ca)?;
+    let folder = (!is_address(tree)).then(|| tree_folder(Path::new(tree)));
+    BootFiles::published(transport.as_mut(), &base, folder.as_deref(), keys, at)
 }
 
 /// A repository that was loaded, rendered and found in order.
@@ -186,14 +208,13 @@ pub(super) struct Conditions<'a> {
     at: Moment,
     mirror: Mirroring,
     files: &'a Files,
-    boot: Option<&'a Path>,
 }
 
 impl Conditions<'static> {
     /// As the site says, with the usual cache.
     pub fn at(at: Moment) -> Conditions<'static> {
         static USUAL: Files = Files::usual();
-        Conditions { at, mirror: Mirroring::AsTheSiteSays, files: &USUAL, boot: None }
+        Conditions { at, mirror: Mirroring::AsTheSiteSays, files: &USUAL }
     }
 }
 
@@ -203,11 +224,12 @@ pub(super) fn compile(
     ring: impl FnOnce(&SiteId) -> Result<KeyRing>,
     out: &Path,
     conditions: &Conditions<'_>,
-    previous: impl FnOnce(&mut TrustedSite) -> Result<Option<Previous>>,
+    earlier: impl FnOnce(&mut TrustedSite) -> Result<(Option<Previous>, Option<BootFiles>)>,
 ) -> Result<(Built, Problems)> {
-    let Conditions { at, mirror, files, boot } = *conditions;
+    let Conditions { at, mirror, files } = *conditions;
     let (mut prepared, ring) = Prepared::load_with(folder, at, mirror, ring, Purpose::Build)?;
-    let previous = previous(&mut prepared.site)?.into_iter().collect();
+    let (previous, boot) = earlier(&mut prepared.site)?;
+    let previous = previous.into_iter().collect();
     prepared.mirrored = gather(&prepared.repository, out, files)?;
     let built = build(Order { source: prepared.source(at), ring: &ring, out, previous, boot })?;
     Ok((built, prepared.warnings))

@@ -102,7 +102,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         |id| KeyRing::open(Some(&keys), id),
         &site_folder,
         &Conditions::at(clock::now()),
-        |_| Ok(None),
+        |_| Ok((None, None)),
     )?;
     let (files, bytes) = measure(&site_folder)?;
     story.tell(&format!(

@@ -43,7 +43,7 @@ pub(super) struct Options {
 pub(super) struct Files {
     /// Where downloaded files stay, by what they hold [default: $XDG_CACHE_HOME/anode/files or ~/.cache/anode/files]
     #[arg(long, value_name = "DIR")]
-    cache: Option<PathBuf>,
+    downloads: Option<PathBuf>,
     /// Trust these certificate authorities only, for https (PEM)
     #[arg(long, value_name = "FILE")]
     mirror_ca: Option<PathBuf>,
@@ -52,16 +52,16 @@ pub(super) struct Files {
 impl Files {
     /// The usual cache, the public authorities.
     pub const fn usual() -> Files {
-        Files { cache: None, mirror_ca: None }
+        Files { downloads: None, mirror_ca: None }
     }
 
-    /// A cache and authorities that another option named.
-    pub const fn at(cache: Option<PathBuf>, mirror_ca: Option<PathBuf>) -> Files {
-        Files { cache, mirror_ca }
+    /// A cache and authorities that other options named.
+    pub const fn at(downloads: Option<PathBuf>, mirror_ca: Option<PathBuf>) -> Files {
+        Files { downloads, mirror_ca }
     }
 
     pub fn cache(&self) -> Result<Cache> {
-        Cache::new(self.cache.as_deref())
+        Cache::new(self.downloads.as_deref())
     }
 
     pub fn client(&self) -> Result<Client> {

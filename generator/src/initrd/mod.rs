@@ -94,6 +94,12 @@ impl Listing {
         self.members.is_empty()
     }
 
+    /// Is there something of exactly this path?
+    #[must_use]
+    pub fn contains(&self, path: &str) -> bool {
+        self.members.contains_key(path)
+    }
+
     /// The file or folder that a path leads to, through links.
     fn resolve(&self, path: &str) -> Option<(String, &Found)> {
         let mut left: Vec<String> = parts(path).rev().collect();

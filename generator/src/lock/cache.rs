@@ -29,7 +29,9 @@ impl Cache {
     pub fn new(folder: Option<&Path>) -> Result<Cache> {
         let folder = match folder {
             Some(folder) => folder.to_owned(),
-            None => default_folder().context("neither HOME nor XDG_CACHE_HOME is set; name a folder with `--cache`")?,
+            None => {
+                default_folder().context("neither HOME nor XDG_CACHE_HOME is set; name a folder with `--downloads`")?
+            }
         };
         Ok(Cache { folder, right: Mutex::default() })
     }

@@ -8,6 +8,7 @@ mod cache;
 mod check;
 mod download;
 mod lists;
+mod missing;
 mod openpgp;
 mod secure_boot;
 mod signer;
@@ -24,6 +25,7 @@ use anode_bundle::name::{Id, Sha256};
 pub use cache::Cache;
 pub use check::check;
 pub use download::{Client, Failed};
+pub use missing::{Bootable, bootable};
 pub use openpgp::{Keyring, Refused, VENDORS};
 pub use wanted::{Part, Wanted, Wishes, wishes};
 
@@ -284,7 +286,7 @@ fn unreachable(wanted: &Wanted<'_>, failed: &Failed, cache: &Cache) -> Box<Probl
     let problem = Problem::at(&wanted.origin, failed.to_string());
     let folder = cache.folder().display();
     let help = match failed {
-        Failed::Here(_) => format!("make room in `{folder}`, or name another folder with `--cache`"),
+        Failed::Here(_) => format!("make room in `{folder}`, or name another folder with `--downloads`"),
         Failed::Absent(_) => format!("look at version, architecture and mirror of {}", users.join(", ")),
         Failed::Unreachable(_) => format!("try again, or set another mirror for {}", users.join(", ")),
     };
@@ -293,7 +295,7 @@ fn unreachable(wanted: &Wanted<'_>, failed: &Failed, cache: &Cache) -> Box<Probl
 
 fn here(wanted: &Wanted<'_>, error: &anyhow::Error) -> Box<Problem> {
     Problem::at(&wanted.origin, format!("{error:#}"))
-        .help("look at the cache folder, or name another one with `--cache`")
+        .help("look at the cache folder, or name another one with `--downloads`")
         .into()
 }
 

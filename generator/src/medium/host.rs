@@ -59,11 +59,16 @@ impl Tool {
         if output.status.success() {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let lines: Vec<_> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-        let last = lines.get(lines.len().saturating_sub(4)..).unwrap_or_default().join("; ");
-        bail!("`{}` failed: {}", self.name(), anode_bundle::display::line(&last, 600));
+        bail!("`{}` failed: {}", self.name(), complaint(&String::from_utf8_lossy(&output.stderr)));
     }
+}
+
+/// The last lines of what a program said, without those in which `xorriso` tells what it does.
+fn complaint(said: &str) -> String {
+    let is_talk = |line: &str| [" : NOTE : ", " : UPDATE : "].iter().any(|kind| line.contains(kind));
+    let lines: Vec<_> = said.lines().filter(|line| !line.trim().is_empty() && !is_talk(line)).collect();
+    let last = lines.get(lines.len().saturating_sub(4)..).unwrap_or_default().join("; ");
+    anode_bundle::display::line(&last, 600)
 }
 
 /// Are all there that make a medium for this architecture?
@@ -93,4 +98,20 @@ pub fn check(architecture: Architecture) -> Result<()> {
 fn is_program(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     path.metadata().is_ok_and(|status| status.is_file() && status.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_a_program_said_only_what_is_wrong_is_repeated() {
+        let said = "\
+xorriso : NOTE : Environment variable SOURCE_DATE_EPOCH encountered with value 1795000000
+xorriso : UPDATE : 12.50% done
+
+xorriso : FATAL : -outdev: Cannot obtain drive
+";
+        assert_eq!(complaint(said), "xorriso : FATAL : -outdev: Cannot obtain drive");
+    }
 }

@@ -21,6 +21,7 @@ use super::packages::Purpose;
 use super::programs::{CONSOLE, FETCHER, Programs};
 use super::site::Site;
 use crate::builtin;
+use crate::initrd::Listing;
 
 /// Mount points, and where programs expect a folder.
 const FOLDERS: [&str; 9] = ["dev", "mnt", "proc", "root", "run", "sys", "tmp", "usr", "var"];
@@ -32,6 +33,10 @@ const LINKS: [(&str, &str); 5] = [
     ("usr/bin", "../bin"),
     ("usr/sbin", "../bin"),
 ];
+/// What only somebody puts there who names a file with it: a code, the key of a certificate.
+const SECRETS: [&str; 2] = [CODE, CLIENT_KEY];
+const CODE: &str = "etc/anode/code";
+const CLIENT_KEY: &str = "etc/anode/client.key";
 const MOZILLA: &str = "usr/share/ca-certificates/mozilla/";
 
 /// What a person adds to a medium. Whoever has the medium has it.
@@ -49,14 +54,6 @@ impl Personal {
     /// Would somebody who finds the medium, or a copy of its image, have a secret?
     #[must_use]
     pub fn is_secret(&self) -> bool {
-        self.client.is_some() || self.code.is_some()
-    }
-}
-
-impl Personal {
-    /// Is there something in it that not everybody may have?
-    #[must_use]
-    pub fn is_confidential(&self) -> bool {
         self.client.is_some() || self.code.is_some()
     }
 }
@@ -266,16 +263,23 @@ fn generation(name: &str) -> Option<(&str, u32)> {
     Some((stem, number.parse().ok()?))
 }
 
+/// Is this an initramfs of ours with a code or a key in it? Bytes that are no initramfs have none.
+#[must_use]
+pub fn has_secret(bytes: &[u8]) -> bool {
+    let mut listing = Listing::default();
+    listing.add(bytes).is_ok() && SECRETS.iter().any(|path| listing.contains(path))
+}
+
 fn add_personal(nodes: &mut Nodes, personal: &Personal) {
     if let Some(authorities) = &personal.authorities {
         cpio::insert(nodes, "etc/anode/ca.pem", 0o644, authorities.clone());
     }
     if let Some((certificate, key)) = &personal.client {
         cpio::insert(nodes, "etc/anode/client.pem", 0o644, certificate.clone());
-        cpio::insert(nodes, "etc/anode/client.key", 0o600, key.to_vec());
+        cpio::insert(nodes, CLIENT_KEY, 0o600, key.to_vec());
     }
     if let Some(code) = &personal.code {
-        cpio::insert(nodes, "etc/anode/code", 0o600, code.to_vec());
+        cpio::insert(nodes, CODE, 0o600, code.to_vec());
     }
 }
 
@@ -345,6 +349,21 @@ mod tests {
         {
             assert!(!is_library(path), "{path}");
         }
+    }
+
+    #[test]
+    fn an_initramfs_with_a_code_or_a_key_is_told_from_one_without() {
+        let packed = |personal: &Personal| {
+            let mut nodes = Nodes::new();
+            cpio::insert(&mut nodes, "etc/anode/id", 0o644, b"id".to_vec());
+            add_personal(&mut nodes, personal);
+            gzip(&cpio::archive(&nodes)).unwrap()
+        };
+        let secret = || Zeroizing::new(b"secret".to_vec());
+        let open = Personal { authorities: Some(b"x".to_vec()), ..Personal::default() };
+        assert!(!has_secret(&packed(&open)) && !has_secret(b"\x1f\x8b of something else") && !has_secret(b""));
+        assert!(has_secret(&packed(&Personal { code: Some(secret()), ..Personal::default() })));
+        assert!(has_secret(&packed(&Personal { client: Some((Vec::new(), secret())), ..Personal::default() })));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The disc image: one file that boots as a disc and as a stick, under BIOS, UEFI, and UEFI with Secure Boot.
 //!
 //! Written beside its place and moved there when it is complete; never over anything. Every date in it is the site's, every number is fixed, so that the same
-//! inputs give the same bytes.
+//! inputs give the same bytes. An image with a code or a key says so in its first descriptor ([`has_secret`]): it is not published by mistake.
 
 use std::fs;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -12,9 +13,11 @@ use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use serde::Serialize;
-use tempfile::TempDir;
+use walkdir::WalkDir;
 
 use super::Architecture;
+use super::console::Console;
+use super::draft::{Draft, check_room};
 use super::host::Tool;
 use super::initramfs::{Recipe, System};
 use super::loaders::{AS_A_FILE, Bios, Efi, Menu, Splash};
@@ -27,12 +30,17 @@ const SERIAL: &str = "a0de0001";
 /// What a running medium may write to its stick: a log, and what it did.
 const FREE: u64 = 2 << 20;
 const MEBIBYTE: u64 = 1 << 20;
+/// The application identifier of an image with a code or a key on it (ECMA-119, 8.4.20).
+const SECRET: &str = "ANODE MEDIUM WITH A SECRET";
+/// Where the first descriptor lies, and in it the application identifier.
+const DESCRIPTOR: (u64, std::ops::Range<usize>) = (16 * 2048, 574..702);
 
 /// Where an image may be written.
 #[derive(Debug)]
 pub struct Place {
     path: PathBuf,
-    folder: PathBuf,
+    /// Beside the place, on the same file system.
+    draft: Draft,
 }
 
 impl Place {
@@ -43,6 +51,11 @@ impl Place {
     pub fn at(path: &Path) -> Result<Place> {
         use std::os::unix::fs::FileTypeExt as _;
         let shown = path.display();
+        ensure!(
+            !path.as_os_str().as_encoded_bytes().ends_with(b"/") && !path.is_dir(),
+            "`{shown}` is the name of a folder: name the image in it, such as `{}`",
+            path.join("anode.iso").display()
+        );
         if let Ok(status) = fs::metadata(path) {
             ensure!(
                 !status.file_type().is_block_device(),
@@ -53,9 +66,8 @@ impl Place {
         ensure!(!path.is_symlink(), "`{shown}` is a link to nowhere: remove it, or name another file with `--out`");
         ensure!(path.file_name().is_some(), "`{shown}` is no name of a file; name one with `--out`");
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let place = Place { path: path.to_owned(), folder: folder.to_owned() };
-        place.draft()?;
-        Ok(place)
+        let draft = Draft::beside(folder)?;
+        Ok(Place { path: path.to_owned(), draft })
     }
 
     /// Moves a complete image to the place: whatever came to lie there meanwhile stays.
@@ -66,12 +78,6 @@ impl Place {
             other => Ok(other?),
         }
     }
-
-    /// A folder beside the place, on the same file system; it goes with everything in it.
-    fn draft(&self) -> Result<TempDir> {
-        let draft = tempfile::Builder::new().prefix(".anode-medium-").tempdir_in(&self.folder);
-        draft.with_context(|| format!("writing in `{}`; name another place with `--out`", self.folder.display()))
-    }
 }
 
 /// What an image holds beside the system.
@@ -80,8 +86,8 @@ pub struct Disc<'a> {
     pub recipe: &'a Recipe<'a>,
     /// Kernel and initramfs.
     pub system: &'a System,
-    /// Consoles as the kernel takes them.
-    pub consoles: &'a [String],
+    /// Where it speaks.
+    pub consoles: &'a [Console],
     /// A picture behind the menu (PNG).
     pub splash: Option<&'a [u8]>,
     /// More files: where they lie here, and their path on the medium, without `/` in front.
@@ -95,7 +101,7 @@ pub struct Disc<'a> {
 pub fn write(place: &Place, disc: &Disc<'_>) -> Result<u64> {
     let Disc { recipe, system, .. } = disc;
     let date = recipe.site.issued;
-    let draft = place.draft()?;
+    let draft = &place.draft;
     let stage = Stage::new(draft.path())?;
     let marker = format!("/.disk/anode-{}", system.id.to_string().get(..16).unwrap_or_default());
     let splash = if disc.splash.is_some() { Splash::Present } else { Splash::Absent };
@@ -115,6 +121,7 @@ pub fn write(place: &Place, disc: &Disc<'_>) -> Result<u64> {
         Architecture::Amd64 => Some(Bios::make(&mut recipe.open("grub-pc-bin")?, &marker)?),
         Architecture::Arm64 => None,
     };
+    check_room(draft.path(), room(disc, &efi)?)?;
     stage.put("boot/vmlinuz", &system.kernel)?;
     stage.put("boot/initrd.img", &system.initrd)?;
     stage.put("boot/grub/grub.cfg", menu.main().as_bytes())?;
@@ -140,13 +147,40 @@ pub fn write(place: &Place, disc: &Disc<'_>) -> Result<u64> {
         fs::write(draft.path().join("sector.img"), &bios.sector).context("writing a temporary file")?;
     }
     let image = draft.path().join("medium.iso");
-    run_xorriso(draft.path(), &stage, disc.more, bios.is_some(), &image, date)?;
+    let (application, mode) = if recipe.personal.is_secret() { (SECRET, 0o600) } else { ("", 0o644) };
+    run_xorriso(draft.path(), &stage, disc.more, bios.is_some(), application, &image, date)?;
     let length = fs::metadata(&image)?.len();
-    let mode = if recipe.personal.is_secret() { 0o600 } else { 0o644 };
     fs::set_permissions(&image, fs::Permissions::from_mode(mode))?;
     fs::File::open(&image)?.sync_all()?;
     place.settle(&image).with_context(|| format!("writing `{}`", place.path.display()))?;
     Ok(length)
+}
+
+/// What the image and its parts take together: every file twice, the loaders in the FAT as well.
+fn room(disc: &Disc<'_>, efi: &Efi) -> Result<u64> {
+    let Disc { system, more, .. } = disc;
+    let lengths = |files: &[&[u8]]| files.iter().map(|bytes| bytes.len() as u64).sum::<u64>();
+    let mut room = 2 * lengths(&[&system.kernel, &system.initrd]) + 4 * lengths(&[&efi.first.1, &efi.second.1]);
+    room += 2 * (FREE + 2 * MEBIBYTE);
+    for entry in more.iter().flat_map(|(path, _)| WalkDir::new(path)) {
+        let status = entry.and_then(|entry| entry.metadata()).context("reading what belongs on the medium")?;
+        room += if status.is_file() { status.len() } else { 0 };
+    }
+    Ok(room)
+}
+
+/// Is a file an image of ours that has a code or a key on it?
+///
+/// # Errors
+/// If it can not be read.
+pub fn has_secret(file: &Path) -> std::io::Result<bool> {
+    let (at, identifier) = DESCRIPTOR;
+    let mut file = fs::File::open(file)?;
+    file.seek(SeekFrom::Start(at))?;
+    let mut descriptor = Vec::new();
+    file.take(2048).read_to_end(&mut descriptor)?;
+    let is_ours = descriptor.get(1..6) == Some(b"CD001");
+    Ok(is_ours && descriptor.get(identifier).is_some_and(|found| found.starts_with(SECRET.as_bytes())))
 }
 
 /// The files of the medium in a folder.
@@ -220,6 +254,7 @@ fn run_xorriso(
     stage: &Stage,
     more: &[(PathBuf, String)],
     bios: bool,
+    application: &str,
     image: &Path,
     date: Moment,
 ) -> Result<()> {
@@ -228,6 +263,9 @@ fn run_xorriso(
     let mut arguments: Vec<String> = Vec::new();
     let mut add = |words: &[&str]| arguments.extend(words.iter().map(|word| (*word).to_owned()));
     add(&["-no_rc", "-as", "mkisofs", "-quiet", "-iso-level", "3", "-r", "-J", "-joliet-long", "-V", LABEL]);
+    if !application.is_empty() {
+        add(&["-A", application]);
+    }
     add(&["--set_all_file_dates", &format!("{stamp}00"), &format!("--modification-date={stamp}00")]);
     if bios {
         let sector = path(&draft.join("sector.img"));
@@ -271,10 +309,11 @@ mod tests {
         assert!(refusal(&there).ends_with("there.iso` exists: remove it, or name another file with `--out`"));
         std::os::unix::fs::symlink("nowhere", folder.path().join("link")).unwrap();
         assert!(refusal(&folder.path().join("link")).contains("is a link to nowhere"));
-        assert!(refusal(&folder.path().join("gone/x.iso")).contains("name another place with `--out`"));
-        assert!(refusal(Path::new("/dev/../")).contains("exists"));
+        assert!(
+            refusal(&folder.path().join("gone/x.iso")).contains("gone`: make it, or name another place with `--out`")
+        );
         let place = Place::at(&folder.path().join("new.iso")).unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
         let image = folder.path().join("image");
         fs::write(&image, "made").unwrap();
         fs::write(&place.path, "came meanwhile").unwrap();
@@ -283,5 +322,33 @@ mod tests {
         fs::remove_file(&place.path).unwrap();
         place.settle(&image).unwrap();
         assert_eq!(fs::read_to_string(&place.path).unwrap(), "made");
+    }
+
+    #[test]
+    fn a_name_of_a_folder_is_refused_with_the_name_of_a_file_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let shown = folder.path().display().to_string();
+        for name in [shown.clone(), format!("{shown}/"), format!("{shown}/new/"), format!("{shown}/..")] {
+            let refusal = Place::at(Path::new(&name)).unwrap_err().to_string();
+            let within = Path::new(&name).join("anode.iso").display().to_string();
+            assert_eq!(refusal, format!("`{name}` is the name of a folder: name the image in it, such as `{within}`"));
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_short_file_has_no_secret_and_neither_has_a_text_that_is_no_image() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x");
+        let mut bytes = vec![0; 16 * 2048 + 2048];
+        let found = |bytes: &[u8]| {
+            fs::write(&file, bytes).unwrap();
+            has_secret(&file).unwrap()
+        };
+        assert!(!found(b"") && !found(&bytes));
+        bytes[16 * 2048 + 574..][..SECRET.len()].copy_from_slice(SECRET.as_bytes());
+        assert!(!found(&bytes));
+        bytes[16 * 2048 + 1..][..5].copy_from_slice(b"CD001");
+        assert!(found(&bytes));
     }
 }

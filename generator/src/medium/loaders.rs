@@ -10,6 +10,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 
 use super::Architecture;
+use super::console::Console;
 use super::deb::Deb;
 use super::host::Tool;
 
@@ -192,8 +193,8 @@ pub struct Menu<'a> {
     pub language: &'a str,
     /// The site.
     pub title: &'a str,
-    /// `tty0`, `ttyS0,115200`: the last one is where the kernel itself speaks.
-    pub consoles: &'a [String],
+    /// Where kernel and menu speak.
+    pub consoles: &'a [Console],
     /// A file that this medium has and no other.
     pub marker: &'a str,
     /// Is there a picture, `/boot/grub/splash.png`, with its font beside it?
@@ -214,8 +215,10 @@ impl Menu<'_> {
     #[must_use]
     pub fn command_line(&self) -> String {
         // The kernel gives its own messages to all of them and takes the last for /dev/console: a screen, where there is one.
-        let (screens, lines): (Vec<_>, Vec<_>) = self.consoles.iter().partition(|name| is_screen(name));
-        let consoles: Vec<_> = lines.into_iter().chain(screens).map(|name| format!("console={name}")).collect();
+        let (screens, lines): (Vec<&Console>, Vec<&Console>) =
+            self.consoles.iter().partition(|console| console.is_screen());
+        let all = lines.into_iter().chain(screens);
+        let consoles: Vec<_> = all.map(|console| format!("console={}", console.argument())).collect();
         format!("quiet {}", consoles.join(" "))
     }
 
@@ -271,13 +274,15 @@ source /boot/grub/entries.cfg
         )
     }
 
-    /// Shows the menu on `$screen` and, where there is one, on a serial line at once.
+    /// Shows the menu on `$screen` and, where there is one, on the first serial line at once.
     #[must_use]
     pub fn speak(&self) -> String {
-        let rate = self.consoles.iter().find_map(|name| name.split_once(',')).map_or("115200", |(_, rate)| rate);
+        let Some((unit, rate)) = self.consoles.iter().find_map(|console| console.unit()) else {
+            return "terminal_output $screen\n".to_owned();
+        };
         format!(
             "\
-if serial --unit=0 --speed={rate}; then
+if serial --unit={unit} --speed={rate}; then
     terminal_input console serial
     terminal_output $screen serial
 else
@@ -295,10 +300,6 @@ fi
             self.marker
         )
     }
-}
-
-fn is_screen(console: &str) -> bool {
-    console.strip_prefix("tty").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// What GRUB's own language takes between two quotes, and a serial line shows: ASCII, and none of its quotes.
@@ -322,14 +323,14 @@ pub(super) fn plain(title: &str) -> String {
 mod tests {
     use super::*;
 
-    fn menu<'a>(title: &'a str, consoles: &'a [String]) -> Menu<'a> {
+    fn menu<'a>(title: &'a str, consoles: &'a [Console]) -> Menu<'a> {
         Menu { language: "de", title, consoles, marker: "/.disk/x", splash: Splash::Absent }
     }
 
     #[test]
     fn a_hostile_title_stays_between_its_quotes_and_on_its_line() {
         let title = "Schule' { halt }\n$(x)\u{1b}[2J\\\"`Müller";
-        let entries = menu(title, &["tty0".to_owned()]).entries();
+        let entries = menu(title, &[Console::Screen(0)]).entries();
         let first = entries.lines().next().unwrap();
         assert_eq!(first, "menuentry 'Installieren: Schule { halt }?(x)?[2JMueller' {");
         assert_eq!(entries.lines().filter(|line| line.starts_with("menuentry")).count(), 3);
@@ -338,14 +339,24 @@ mod tests {
 
     #[test]
     fn the_screen_is_the_kernels_own_console_whatever_the_order() {
-        let consoles = ["tty0".to_owned(), "ttyS0,115200".to_owned(), "hvc0".to_owned()];
+        let consoles = [Console::Screen(0), Console::Serial(0, 115_200), Console::Hypervisor(0)];
         let line = menu("x", &consoles).command_line();
         assert_eq!(line, "quiet console=ttyS0,115200 console=hvc0 console=tty0");
     }
 
     #[test]
+    fn the_menu_speaks_on_the_line_and_at_the_rate_of_the_kernel() {
+        let speak = |consoles: &[Console]| menu("x", consoles).speak();
+        let text = speak(&[Console::Screen(0), Console::Serial(1, 57600), Console::Serial(0, 9600)]);
+        assert!(text.starts_with("if serial --unit=1 --speed=57600; then\n"), "{text}");
+        for none in [Console::Pl011(0, 115_200), Console::Hypervisor(0), Console::Serial(4, 9600)] {
+            assert_eq!(speak(&[none]), "terminal_output $screen\n");
+        }
+    }
+
+    #[test]
     fn no_entry_offers_a_shell() {
-        let consoles = ["tty0".to_owned()];
+        let consoles = [Console::Screen(0)];
         let menu = menu("x", &consoles);
         for text in [menu.main(), menu.entries(), menu.platform()] {
             assert!(!text.contains("anode.shell"), "{text}");

@@ -4,9 +4,12 @@
 //! What is refused: a package with other bytes than were pinned, a site that the medium's own code does not accept, a program that would not start. No
 //! profile, no code and no secret gets into a medium, unless a person names a file with one.
 
+pub mod code;
 mod compress;
+pub mod console;
 pub mod cpio;
 pub mod deb;
+pub mod draft;
 pub mod elf;
 pub mod host;
 pub mod initramfs;
@@ -20,6 +23,7 @@ pub mod obtain;
 pub mod packages;
 pub mod programs;
 pub mod site;
+pub mod splash;
 pub mod tree;
 pub mod version;
 

@@ -6,7 +6,7 @@ mod folder;
 mod staging;
 
 pub use audit::{Audit, Finding, audit};
-pub use boot_files::{BootFile, BootFiles, audit_boot_files};
+pub use boot_files::{BOOT, BootFile, BootFiles, audit_boot_files};
 pub use folder::TreeFolder;
 pub use staging::{Staging, hash_file, hold, lock, remove_folder, sync_folder};
 

@@ -4,17 +4,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anode_bundle::Moment;
+use anode_bundle::code::Secret;
+use anode_bundle::{Moment, Refusal};
 use anode_fetch::transport::{Https, PlainHttp};
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use zeroize::Zeroizing;
 
+use super::forewarn;
 use crate::clock;
 use crate::cmd::lock::{Files, Transfer};
 use crate::cmd::mirror::pinned_files;
 use crate::cmd::{print, reach, say, size};
 use crate::diagnose::Faulty;
+use crate::medium::console::Console;
 use crate::medium::initramfs::{Personal, Recipe, compose};
 use crate::medium::iso::{Disc, Place, write};
 use crate::medium::lock::MediumLock;
@@ -23,8 +26,9 @@ use crate::medium::obtain::Store;
 use crate::medium::packages::Purpose;
 use crate::medium::programs::Programs;
 use crate::medium::site::Site;
+use crate::medium::splash::Picture;
 use crate::medium::tree::{TreeCopy, object};
-use crate::medium::{Architecture, host};
+use crate::medium::{Architecture, code, host};
 use crate::repository;
 
 /// A certificate, a key, a code.
@@ -108,8 +112,13 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         more.extend(making.mirrored()?);
     }
     let system = compose(&recipe).context("composing the initramfs")?;
-    let disc =
-        Disc { recipe: &recipe, system: &system, consoles: &made.consoles, splash: splash.as_deref(), more: &more };
+    let disc = Disc {
+        recipe: &recipe,
+        system: &system,
+        consoles: &made.consoles,
+        splash: splash.as_ref().map(Picture::bytes),
+        more: &more,
+    };
     let length = write(&place, &disc)?;
     print(&format!("{}", options.out.display()))?;
     say(&format!("medium      {} for {}, {}", made.site.title, making.arch.name(), size(length)));
@@ -123,7 +132,8 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     if let Some(copy) = &copy {
         let mirrored =
             if options.mirror { format!(", and {} that profiles boot", more.len() - 1) } else { String::new() };
-        say(&format!("tree        {} files, {}{mirrored}", copy.count, size(copy.bytes)));
+        let until = forewarn::how_long(&made.site.release, making.now());
+        say(&format!("tree        {} files, {}{mirrored}; {until}", copy.count, size(copy.bytes)));
     }
     say(&format!("id          {}", system.id));
     Ok(ExitCode::SUCCESS)
@@ -138,9 +148,9 @@ pub(in crate::cmd) struct Made {
     programs: Programs,
     /// What a person adds.
     pub personal: Personal,
-    /// As the kernel takes them: `ttyS0,115200`.
-    pub consoles: Vec<String>,
-    /// Without their rates.
+    /// Where it speaks.
+    pub consoles: Vec<Console>,
+    /// Their names.
     names: Vec<String>,
     /// The site.
     pub site: Site,
@@ -158,6 +168,12 @@ impl Making {
         let personal = self.personal()?;
         let site = Site::fetch(&self.repository, &mut self.transport(&personal)?, self.now())?;
         site.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
+        forewarn::of_profiles(&self.repository);
+        if let Some(code) = &personal.code {
+            let (secret, mut transport) = (read_secret(code)?, self.transport(&personal)?);
+            let notes = code::look_up(&site, &secret, &mut transport, self.now())?;
+            notes.iter().for_each(|note| say(&format!("note: {note}")));
+        }
         let equipment = if self.firmware { Equipment::Firmware } else { Equipment::Plain };
         let files = self.files();
         let (client, cache, progress) = (files.client()?, files.cache()?, Transfer::new());
@@ -167,24 +183,24 @@ impl Making {
             .filter(|package| package.purpose == Purpose::Base || equipment == Equipment::Firmware);
         let packages = store.all(wanted)?;
         self.warn(&personal);
-        let names = consoles.iter().map(|name| name.split(',').next().unwrap_or(name).to_owned()).collect();
+        let names = consoles.iter().map(|console| console.name()).collect();
         Ok(Made { architecture: self.arch, equipment, lock, packages, programs, personal, consoles, names, site })
     }
 
-    fn consoles(&self) -> Result<Vec<String>> {
-        for console in &self.consoles {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b',';
-            ensure!(
-                !console.is_empty() && console.len() < 32 && console.bytes().all(plain),
-                "`--console {console}` is no console: give `tty0`, `ttyS0,115200`, `hvc0` …"
-            );
-        }
-        let serial = match self.arch {
-            Architecture::Amd64 => "ttyS0,115200",
-            Architecture::Arm64 => "ttyAMA0,115200",
+    fn consoles(&self) -> Result<Vec<Console>> {
+        let usual = match self.arch {
+            Architecture::Amd64 => ["tty0", "ttyS0"],
+            Architecture::Arm64 => ["tty0", "ttyAMA0"],
         };
-        let usual = || vec!["tty0".to_owned(), serial.to_owned()];
-        Ok(if self.consoles.is_empty() { usual() } else { self.consoles.clone() })
+        let named = self.consoles.iter().map(String::as_str).collect::<Vec<_>>();
+        let mut consoles: Vec<Console> = Vec::new();
+        for text in if named.is_empty() { &usual[..] } else { &named } {
+            let console = Console::parse(text)?;
+            let is_new = consoles.iter().all(|known| known.name() != console.name());
+            ensure!(is_new, "`--console {}` is given twice: give it once", console.name());
+            consoles.push(console);
+        }
+        Ok(consoles)
     }
 
     fn personal(&self) -> Result<Personal> {
@@ -222,6 +238,7 @@ impl Making {
     fn mirrored(&self) -> Result<Vec<(PathBuf, String)>> {
         let (repository, _) = repository::load(&self.repository).map_err(Faulty)?;
         let files = pinned_files(&repository, &self.files(), |_| false)?;
+        forewarn::of_nothing_pinned(files.len())?;
         Ok(files.iter().map(|(sha256, path)| object(path, sha256)).collect())
     }
 
@@ -268,13 +285,16 @@ pub(super) fn read(file: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>> {
 /// Checked here, because a medium with a mistyped code would be found out in front of a customer.
 fn read_code(file: &Path) -> Result<Zeroizing<Vec<u8>>> {
     let bytes = read(file, 4096)?;
-    let text = std::str::from_utf8(&bytes).with_context(|| format!("`{}` is not text", file.display()))?;
-    anode_bundle::code::Secret::parse(text).map_err(anode_bundle::Refusal::CodeMalformed)?;
+    read_secret(&bytes).with_context(|| format!("reading `{}`", file.display()))?;
     Ok(bytes)
 }
 
-fn read_picture(file: &Path) -> Result<Vec<u8>> {
+fn read_secret(bytes: &[u8]) -> Result<Secret> {
+    let text = std::str::from_utf8(bytes).context("it is not text")?;
+    Ok(Secret::parse(text).map_err(Refusal::CodeMalformed)?)
+}
+
+fn read_picture(file: &Path) -> Result<Picture> {
     let bytes = read(file, PICTURE)?;
-    ensure!(bytes.starts_with(b"\x89PNG\r\n\x1a\n"), "`{}` is no PNG", file.display());
-    Ok(bytes.to_vec())
+    Picture::read(bytes.to_vec()).with_context(|| format!("`{}` can not be the picture of the menu", file.display()))
 }

@@ -1,5 +1,6 @@
 //! `anode medium`: the boot medium, made from pinned packages.
 
+mod forewarn;
 mod iso;
 mod lock;
 mod netboot;

@@ -53,7 +53,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     host::check(making.arch)?;
     let folder = Folder::at(&options.out)?;
     let made = making.prepare()?;
-    if made.personal.is_confidential() {
+    if made.personal.is_secret() {
         say("WARNING: everybody on the network that the folder is served in can load it");
     }
     let public = &made.site.release.public;

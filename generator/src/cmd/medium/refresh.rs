@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 use walkdir::WalkDir;
 
+use super::forewarn;
 use super::iso::read;
 use crate::clock;
 use crate::cmd::lock::{Files, Transfer};
@@ -77,13 +78,14 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         let (repository, _) = repository::load(&options.repository).map_err(Faulty)?;
         let sources = Files::at(options.downloads.clone(), options.mirror_ca.clone());
         let mirrored = pinned_files(&repository, &sources, |_| false)?;
+        forewarn::of_nothing_pinned(mirrored.len())?;
         files.extend(mirrored.into_iter().map(|(sha256, path)| (tree::object(&sha256), path)));
     }
     let progress = Transfer::new();
     let done = cache.refresh(&files, &progress)?;
     drop(progress);
     print(&cache.tree().display().to_string())?;
-    say(&format!("site        {}, as of {}", site.id, site.issued));
+    say(&format!("site        {}, as of {}; {}", site.id, site.issued, forewarn::how_long(&site.release, now)));
     say(&format!("refreshed   {} files written ({}), {} removed", done.written, size(done.bytes), done.removed));
     Ok(ExitCode::SUCCESS)
 }

@@ -120,6 +120,7 @@ fn plain(title: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::medium::console::Console;
     use crate::medium::loaders::Splash;
 
     fn chosen(id: &str, title: &str) -> Chosen {
@@ -127,7 +128,7 @@ mod tests {
     }
 
     fn both(language: &str, title: &str, profiles: &[Chosen]) -> [String; 2] {
-        let consoles = ["tty0".to_owned(), "ttyS0,115200".to_owned()];
+        let consoles = [Console::Screen(0), Console::Serial(0, 115_200)];
         let medium = Menu { language, title, consoles: &consoles, marker: "", splash: Splash::Absent };
         let menus = Menus { medium: &medium, profiles };
         [menus.grub(), menus.ipxe()]

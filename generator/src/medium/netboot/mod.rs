@@ -21,10 +21,12 @@ use serde::Deserialize;
 use self::dnsmasq::Service;
 use self::menu::{Chosen, Menus};
 use super::Architecture;
+use super::console::Console;
+use super::draft::Draft;
 use super::initramfs::{Recipe, System};
 use super::iso::{self, Disc, Place};
 use super::loaders::{Menu, NetworkEfi, Splash, network_bios};
-use crate::tree::{hash_file, remove_folder, sync_folder};
+use crate::tree::{hash_file, sync_folder};
 
 /// The list of hashes, as `sha256sum --check` reads it.
 pub const SUMS: &str = "SHA256SUMS";
@@ -39,8 +41,8 @@ pub struct Netboot<'a> {
     pub recipe: &'a Recipe<'a>,
     /// Kernel and initramfs.
     pub system: &'a System,
-    /// Consoles as the kernel takes them.
-    pub consoles: &'a [String],
+    /// Where it speaks.
+    pub consoles: &'a [Console],
     /// The site's public profiles.
     pub profiles: &'a [Chosen],
     /// Who serves it, and how.
@@ -51,7 +53,9 @@ pub struct Netboot<'a> {
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    draft: PathBuf,
+    /// What will be moved there, in a draft beside it.
+    folder: PathBuf,
+    _draft: Draft,
 }
 
 impl Folder {
@@ -66,13 +70,11 @@ impl Folder {
             "`{}` exists: remove it, or name another folder with `--out`",
             path.display()
         );
-        let name = path.file_name().context("`--out` needs the name of a folder")?.to_string_lossy().into_owned();
-        let parent = path.parent().context("`--out` needs a folder above it")?;
-        let draft = parent.join(format!(".{name}.new"));
-        remove_folder(&draft)?;
-        fs::create_dir(&draft)
-            .with_context(|| format!("writing in `{}`; name another place with `--out`", parent.display()))?;
-        Ok(Folder { path, draft })
+        ensure!(path.file_name().is_some(), "`--out` needs the name of a folder");
+        let draft = Draft::beside(path.parent().context("`--out` needs a folder above it")?)?;
+        let folder = draft.path().join("files");
+        fs::create_dir(&folder).with_context(|| format!("writing `{}`", folder.display()))?;
+        Ok(Folder { path, folder, _draft: draft })
     }
 
     /// Where it will be.
@@ -82,7 +84,7 @@ impl Folder {
     }
 
     fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.draft.join(name);
+        let path = self.folder.join(name);
         let writing = || format!("writing `{}`", path.display());
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).with_context(writing)?;
@@ -92,7 +94,7 @@ impl Folder {
 
     /// Everything in it can be read by the servers, which are other users.
     fn open(&self) -> Result<()> {
-        for entry in walkdir::WalkDir::new(&self.draft) {
+        for entry in walkdir::WalkDir::new(&self.folder) {
             let entry = entry?;
             let mode = if entry.file_type().is_dir() { 0o755 } else { 0o644 };
             fs::set_permissions(entry.path(), fs::Permissions::from_mode(mode))
@@ -103,21 +105,14 @@ impl Folder {
 
     fn sums(&self) -> Result<String> {
         let mut lines = String::new();
-        for entry in walkdir::WalkDir::new(&self.draft).min_depth(1).sort_by_file_name() {
+        for entry in walkdir::WalkDir::new(&self.folder).min_depth(1).sort_by_file_name() {
             let entry = entry?;
             if entry.file_type().is_file() {
-                let name = entry.path().strip_prefix(&self.draft)?.display().to_string();
+                let name = entry.path().strip_prefix(&self.folder)?.display().to_string();
                 lines.push_str(&format!("{}  {name}\n", hash_file(entry.path())?));
             }
         }
         Ok(lines)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Gone already if it was moved to its place.
-        let _ = fs::remove_dir_all(&self.draft);
     }
 }
 
@@ -145,7 +140,7 @@ pub fn write(folder: &Folder, netboot: &Netboot<'_>) -> Result<u64> {
         folder.put(dnsmasq::BIOS, &network_bios(&mut recipe.open("grub-pc-bin")?, service.server)?)?;
     }
     if service.address.is_some() {
-        let place = Place::at(&folder.draft.join(DISC))?;
+        let place = Place::at(&folder.folder.join(DISC))?;
         let disc = Disc { recipe, system, consoles, splash: None, more: &[] };
         iso::write(&place, &disc)?;
     }
@@ -153,11 +148,11 @@ pub fn write(folder: &Folder, netboot: &Netboot<'_>) -> Result<u64> {
     folder.put("dnsmasq.conf", configuration.as_bytes())?;
     folder.put(SUMS, folder.sums()?.as_bytes())?;
     folder.open()?;
-    sync_folder(&folder.draft)?;
-    let files = walkdir::WalkDir::new(&folder.draft).into_iter();
+    sync_folder(&folder.folder)?;
+    let files = walkdir::WalkDir::new(&folder.folder).into_iter();
     let lengths = files.map(|entry| entry?.metadata()).collect::<Result<Vec<_>, _>>()?;
     // Nothing that came to lie there meanwhile is replaced: a folder is renamed over an empty one at most.
-    fs::rename(&folder.draft, &folder.path).with_context(|| format!("writing `{}`", folder.path.display()))?;
+    fs::rename(&folder.folder, &folder.path).with_context(|| format!("writing `{}`", folder.path.display()))?;
     Ok(lengths.iter().filter(|status| status.is_file()).map(fs::Metadata::len).sum())
 }
 
@@ -220,6 +215,8 @@ mod tests {
         let refusal = Folder::at(&there).unwrap_err().to_string();
         assert!(refusal.ends_with("there` exists: remove it, or name another folder with `--out`"), "{refusal}");
         let folder = Folder::at(&scratch.path().join("new")).unwrap();
+        let above = folder.folder.parent().unwrap();
+        assert_eq!(fs::metadata(above).unwrap().permissions().mode() & 0o777, 0o700);
         folder.put("grub/grub.cfg", b"x").unwrap();
         assert_eq!(folder.sums().unwrap(), format!("{}  grub/grub.cfg\n", Sha256::of(b"x")));
         drop(folder);
