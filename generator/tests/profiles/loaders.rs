@@ -1,6 +1,6 @@
 //! `[boot.loaders]`: shim and GRUB reach a pack together, with the place of the menu, or they are not there and it is said once what that costs.
 
-use anode::render::{Rendered, render};
+use anode::render::{Rendered, Renderer, render};
 use anode::repository::Repository;
 use anode_bundle::name::Id;
 
@@ -199,19 +199,47 @@ fn one_loader_without_the_other_and_a_variable_that_there_is_not_are_errors() {
     assert!(problems[0].contains("manifest.toml:17:8") && problems[0].contains("version"), "{problems:?}");
 }
 
-#[test]
-fn debians_loaders_lie_beside_its_kernel_and_are_those_of_the_processor() {
+/// What a built-in definition names for one processor, with the folder of its kernel cut off: kernel, shim, GRUB.
+fn named(installer: &str, version: &str, architecture: &str, variables: &str) -> [String; 3] {
     let fixture = Fixture::example();
+    let head = format!("title = \"PC\"\ninstaller = \"{installer}\"\nversion = \"{version}\"\n");
+    fixture.write("own/profile.toml", &format!("{head}architecture = \"{architecture}\"\n[variables]\n{variables}\n"));
+    let repository = fixture.load();
+    let renderer = Renderer::new(&repository).unwrap();
+    let profile = repository.profile(&Id::new("own").unwrap(), None).unwrap();
+    let addresses = renderer.addresses(profile, None).ok().unwrap().unwrap();
+    let [shim, grub] = addresses.loaders.unwrap().map(|loader| loader.value);
+    [addresses.kernel.value, shim, grub]
+}
+
+#[test]
+fn the_loaders_of_a_distribution_come_from_the_tree_of_its_kernel_and_are_those_of_the_processor() {
     for (architecture, processor) in [("amd64", "x64"), ("arm64", "aa64")] {
-        let head = "title = \"PC\"\ninstaller = \"debian\"\nversion = \"13\"\n";
-        fixture.write("own/profile.toml", &format!("{head}architecture = \"{architecture}\"\n"));
-        let repository = fixture.load();
-        let renderer = anode::render::Renderer::new(&repository).unwrap();
-        let profile = repository.profile(&Id::new("own").unwrap(), None).unwrap();
-        let addresses = renderer.addresses(profile, None).ok().unwrap().unwrap();
-        let folder = addresses.kernel.value.strip_suffix("/linux").unwrap();
-        let [shim, grub] = addresses.loaders.unwrap().map(|loader| loader.value);
-        assert_eq!(shim, format!("{folder}/bootnet{processor}.efi"));
-        assert_eq!(grub, format!("{folder}/grub{processor}.efi"));
+        for (installer, version, shim) in [("debian", "13", "bootnet"), ("ubuntu-server", "24.04", "boot")] {
+            let [kernel, found, grub] = named(installer, version, architecture, "");
+            let folder = kernel.strip_suffix("/linux").unwrap();
+            assert_eq!(found, format!("{folder}/{shim}{processor}.efi"));
+            assert_eq!(grub, format!("{folder}/grub{processor}.efi"));
+        }
+    }
+    for (architecture, upper, lower) in [("x86_64", "X64", "x64"), ("aarch64", "AA64", "aa64")] {
+        for (installer, version) in [
+            ("fedora", "43"),
+            ("rhel", "10"),
+            ("almalinux", "9"),
+            ("rocky", "10"),
+            ("centos-stream", "10"),
+            ("oracle-linux", "9"),
+        ] {
+            let mirror = if ["rhel", "oracle-linux"].contains(&installer) {
+                "boot_mirror = \"https://mirror.example.org/disc\"\nmirror = \"https://mirror.example.org/disc\""
+            } else {
+                ""
+            };
+            let [kernel, shim, grub] = named(installer, version, architecture, mirror);
+            let tree = kernel.strip_suffix("/images/pxeboot/vmlinuz").unwrap();
+            assert_eq!(shim, format!("{tree}/EFI/BOOT/BOOT{upper}.EFI"));
+            assert_eq!(grub, format!("{tree}/EFI/BOOT/grub{lower}.efi"));
+        }
     }
 }
