@@ -43,7 +43,7 @@ pub struct Source<'a> {
     pub packs: &'a Packs,
     /// When.
     pub at: Moment,
-    /// Files that the tree holds among its objects though no release names them: kernels, initrds and images that packs name.
+    /// Files that the tree holds among its objects though no release names them: kernels, initrds, images and boot loaders that packs name.
     pub mirrored: &'a BTreeMap<Sha256, PathBuf>,
     /// Who is told.
     pub progress: &'a dyn Progress,

@@ -476,6 +476,8 @@ fn boot_loaders_are_pinned_and_verified_as_the_kernel_is_and_compared_with_what_
         let warning = format!("warning: `{}/{path}` {problem}", desk.mirror.url());
         assert_eq!(output.stderr.matches(&warning).count(), 1, "{output}");
     }
+    let shown = anode(["show", "pc", "-C"]).arg(desk.repository()).run().ok().stdout;
+    assert!([SHIM, GRUB].iter().all(|path| shown.contains(&format!("{}/{path}", desk.mirror.url()))), "{shown}");
     let _ = desk.lock(&["--check"]).run().ok();
     desk.mirror.put(SHIM, "evil one");
     // What the cache has is what the signed list names, and is not asked for.

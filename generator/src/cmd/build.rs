@@ -43,7 +43,7 @@ pub(super) struct Options {
     /// Trust these certificate authorities only, for the address of `--previous` (PEM)
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// Put the pinned kernels, initrds and images into the tree, and have media ask there first; `mirror = true` in `[site]` does so always
+    /// Put everything that is pinned in `anode.lock` into the tree, and have media ask there first; `mirror = true` in `[site]` does so always
     #[arg(long)]
     mirror: bool,
     /// A folder with the medium and its netboot files, published as `boot/` with signed hashes; without it, those of the tree at `--out` stay, else those of `--previous`

@@ -1,4 +1,4 @@
-//! `anode lock`: pins kernels, initrds and images.
+//! `anode lock`: pins kernels, initrds, images and boot loaders.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

@@ -59,7 +59,7 @@ enum Command {
     Show(show::Options),
     /// Draw which profile extends which
     Graph(graph::Options),
-    /// Pin the kernels, initrds and images that the profiles boot
+    /// Pin the kernels, initrds, images and boot loaders of the profiles
     Lock(lock::Options),
     /// Make the boot medium
     #[command(subcommand)]

@@ -1,4 +1,4 @@
-//! `[[checksums]]`: where a distribution says what its kernels, initrds and images hash to, and who signs that. All of them are templates.
+//! `[[checksums]]`: where a distribution says what its kernels, initrds, images and boot loaders hash to, and who signs that. All are templates.
 
 use super::Versions;
 use super::fields::{Fields, Located};

@@ -10,7 +10,7 @@ use super::fields::{Fields, read_toml};
 use super::value::is_url;
 use crate::diagnose::{Problem, Problems, Source};
 
-/// Kernels, initrds and images by address.
+/// Kernels, initrds, images and boot loaders by address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lock {
     files: BTreeMap<String, Pinned>,
@@ -46,8 +46,8 @@ impl Lock {
     pub const PATH: &'static str = "anode.lock";
 
     const HEAD: &'static str = "\
-# Made by `anode lock`: kernels, initrds and images that profiles boot, by what they hold. `anode lock --update` asks for newer ones,
-# `anode lock --check` compares. `verified` was signed by its publisher; `unsigned` is what came when it was first asked for.
+# Made by `anode lock`: kernels, initrds, images and boot loaders of profiles, by what they hold. `anode lock --update` asks for newer
+# ones, `anode lock --check` compares. `verified` was signed by its publisher; `unsigned` is what came when it was first asked for.
 ";
 
     /// From now on, packs ask these trees first: each has what is pinned among its objects.

@@ -1,6 +1,6 @@
 //! `[boot.loaders]`: shim and GRUB reach a pack together, with the place of the menu, or they are not there and it is said once what that costs.
 
-use anode::render::{Rendered, Renderer, render};
+use anode::render::{Rendered, Renderer, render, unused_variables};
 use anode::repository::Repository;
 use anode_bundle::name::Id;
 
@@ -93,6 +93,13 @@ fn shim_and_grub_that_are_pinned_are_in_the_pack_with_their_name_and_menu() {
     assert_eq!((loaders.shim.length, loaders.grub.length), (8, 11));
     assert_eq!(loaders.grub.urls, ["https://example.org/1/grubx64.efi"]);
     assert_eq!((loaders.grub_name.as_str(), loaders.menu.as_str()), ("grubx64.efi", "EFI/1/grub.cfg"));
+}
+
+#[test]
+fn a_variable_that_only_the_loaders_mention_has_an_effect() {
+    let repository = own().load();
+    let profile = repository.profile(&Id::new("own").unwrap(), None).unwrap();
+    assert!(unused_variables(repository.definition(profile).unwrap()).is_empty());
 }
 
 #[test]

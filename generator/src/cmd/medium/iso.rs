@@ -46,7 +46,7 @@ pub(in crate::cmd) struct Options {
     /// With the site's signed tree, for places without a network
     #[arg(long)]
     cache: bool,
-    /// With the tree, and with the kernels and initrds that its profiles boot
+    /// With the tree, and with everything that its profiles boot
     #[arg(long)]
     mirror: bool,
     /// A picture behind the boot menu (PNG)

@@ -34,7 +34,7 @@ pub(in crate::cmd) struct Options {
     /// The profiles repository
     #[arg(short = 'C', long, value_name = "DIR", default_value = ".")]
     repository: PathBuf,
-    /// Take the kernels and initrds along that its profiles boot
+    /// Take everything along that its profiles boot
     #[arg(long)]
     mirror: bool,
     /// Trust these certificate authorities only (PEM)
@@ -46,7 +46,7 @@ pub(in crate::cmd) struct Options {
     /// Its key (PEM)
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     client_key: Option<PathBuf>,
-    /// Where downloaded kernels and initrds stay [default: $XDG_CACHE_HOME/anode/files or ~/.cache/anode/files]
+    /// Where downloaded files stay [default: $XDG_CACHE_HOME/anode/files or ~/.cache/anode/files]
     #[arg(long, value_name = "DIR")]
     downloads: Option<PathBuf>,
     /// Trust these certificate authorities only, for the places where those come from (PEM)

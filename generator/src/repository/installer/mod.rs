@@ -55,7 +55,7 @@ pub struct InstallerDefinition {
     pub validators: Vec<Validator>,
     /// What must be in the pinned initrd for the hand-over to work.
     pub hook_points: Vec<HookPoint>,
-    /// Who says what kernels, initrds and images hash to.
+    /// Who says what kernels, initrds, images and boot loaders hash to.
     pub checksums: Vec<Checksums>,
     /// The templates beside `manifest.toml`, and those that all definitions share.
     pub snippets: Snippets,
