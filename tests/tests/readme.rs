@@ -48,7 +48,10 @@ fn ours(script: &str, port: u16, mirror: &str) -> String {
         "anode lock debian-server" if mirror.is_empty() => ":".to_owned(),
         lock @ "anode lock debian-server" => {
             let there = format!("[variables]\\nboot_mirror = \"{mirror}\"");
-            format!("sed -i 's|^\\[variables\\]|{there}|' debian-server/profile.toml\n{lock} --cache '{}'", downloads())
+            format!(
+                "sed -i 's|^\\[variables\\]|{there}|' debian-server/profile.toml\n{lock} --downloads '{}'",
+                downloads()
+            )
         }
         "anode medium lock" => {
             let [packages, security] = apt_mirrors("bookworm");
