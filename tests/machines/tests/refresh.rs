@@ -32,7 +32,10 @@ fn a_real_fat_whose_refresh_is_killed_loses_power_or_is_full_has_a_copy_that_mac
         machine.expect("Activation code");
         machine.send("\u{3}");
         machine.go("Shell");
-        machine.type_line("mkdir /mnt; mount -t vfat /dev/vda /mnt; mkdir -p /mnt/anode; echo mounted $?");
+        // Its driver comes behind the first question.
+        machine.type_line(
+            "mkdir /mnt; until mount -t vfat /dev/vda /mnt; do sleep 1; done; mkdir -p /mnt/anode; echo mounted $?",
+        );
         machine.expect("mounted 0");
         machine
     };
