@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::program::Program;
 use crate::source;
 
-/// A certificate authority made for one test, and a server certificate for localhost, which emulated machines call 10.0.2.2.
+/// A certificate authority made for one test, and a server certificate for localhost, which emulated machines call 10.0.2.2 or `anode.test`.
 pub struct Authority {
     folder: TempDir,
 }
@@ -21,7 +21,7 @@ impl Authority {
     #[must_use]
     pub fn new() -> Authority {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let extensions = "subjectAltName=DNS:localhost,IP:10.0.2.2\nextendedKeyUsage=serverAuth\n";
+        let extensions = "subjectAltName=DNS:localhost,DNS:anode.test,IP:10.0.2.2\nextendedKeyUsage=serverAuth\n";
         fs::write(folder.path().join("server.ext"), extensions).expect("writing the extensions");
         fs::write(folder.path().join("client.ext"), "extendedKeyUsage=clientAuth\n").expect("writing the extensions");
         let openssl = |arguments: &str| {

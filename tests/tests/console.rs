@@ -217,6 +217,49 @@ fn without_a_network_there_are_choices() {
 }
 
 #[test]
+fn a_wireless_network_is_chosen_from_a_list_and_a_wrong_passphrase_is_asked_for_again() {
+    let medium = Medium::new();
+    medium.write("proc/cmdline", "anode.lang=en anode.keyboard=us");
+    medium.write("run/anode/network", "none\neth0 no-firmware e100/d102e_ucode.bin\n0000:00:05.0 wireless-card \n");
+    medium.script(
+        "lib/anode/wifi",
+        "case $1 in\n\
+         list) printf 'head\\n02\\t2412\\t-60\\t[WPA2-PSK-CCMP][ESS]\\tCaf\\\\xc3\\\\xa9\\n03\\t2412\\t-50\\t[WPA2-EAP-CCMP][ESS]\\teduroam\\n' ;;\n\
+         join) cat >>\"$ANODE_ROOT/joined\"; [ \"$(wc -l <\"$ANODE_ROOT/joined\")\" -gt 2 ] || exit 3 ;;\n\
+         esac",
+    );
+    medium.script(
+        "lib/anode/network",
+        "cp \"$ANODE_ROOT/run/anode/settings/interface\" \"$ANODE_ROOT/asked\"; printf 'up\\nwlan0 ready 192.0.2.7/24\\n' >\"$ANODE_ROOT/run/anode/network\"",
+    );
+    let mut screen = medium.session();
+    screen.expect("eth0  needs firmware e100/d102e_ucode.bin: use a medium made with --firmware");
+    screen.expect("0000:00:05.0  a wireless card: use a medium made with --firmware");
+    screen.expect("5  Network: join a wireless network");
+    screen.expect("Number:");
+    screen.type_line("5");
+    screen.expect("1  100 %  eduroam  not possible with this medium");
+    screen.expect("2   80 %  Café");
+    screen.expect("(Enter: back):");
+    screen.type_line("1");
+    screen.expect("not possible with this medium");
+    screen.type_line("2");
+    screen.expect("Passphrase (not shown; Enter: back)");
+    screen.type_line("short");
+    screen.expect("A passphrase has 8 to 63 ASCII characters.");
+    screen.type_line("wrong horse");
+    screen.expect("Joining `Café`.");
+    screen.expect("The wireless network refuses this passphrase.");
+    screen.expect("Passphrase (not shown; Enter: back)");
+    screen.type_line("correct horse");
+    screen.expect("wlan0  ready, address 192.0.2.7/24");
+    assert_eq!(screen.exit(), Some(100));
+    assert_eq!(medium.read("joined"), "436166c3a9\nwrong horse\n436166c3a9\ncorrect horse\n");
+    assert_eq!((medium.path("asked").exists(), medium.read("asked").as_str()), (true, ""));
+    assert!(!screen.screen().contains("horse"), "{}", screen.screen());
+}
+
+#[test]
 fn a_medium_with_a_code_remembers_what_it_installed_and_asks_the_next_time() {
     let medium = Medium::new();
     medium.write("proc/cmdline", "anode.lang=en anode.keyboard=us");

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use anode_tests::{Output, Program, program_file, source};
 
-const PLAYED: [&str; 10] =
-    ["mount", "umount", "ip", "udhcpc", "busybox", "poweroff", "reboot", "anode-console", "sync", "usleep"];
+const PLAYED: [&str; 11] =
+    ["mount", "umount", "ip", "udhcpc", "busybox", "poweroff", "reboot", "anode-console", "sync", "usleep", "dmesg"];
 /// Programs of busybox that run no others.
-const TEXT: [&str; 18] = [
-    "cat", "cmp", "cp", "cut", "dd", "grep", "head", "mkdir", "mv", "readlink", "rm", "rmdir", "sed", "sort", "tr",
-    "unxz", "wc", "xxd",
+const TEXT: [&str; 19] = [
+    "cat", "cmp", "cp", "cut", "dd", "grep", "head", "mkdir", "mv", "readlink", "rm", "rmdir", "sed", "sort", "tail",
+    "tr", "unxz", "wc", "xxd",
 ];
 /// It runs what it is told, and finds it by PATH.
 const RUNNING: [&str; 1] = ["xargs"];
@@ -135,8 +135,10 @@ fn fat(label: &[u8; 11]) -> Vec<u8> {
 fn the_scripts_are_clean_shell_that_busybox_reads() {
     let folder = source().join("site/medium");
     let mut scripts: Vec<PathBuf> = vec![folder.join("init")];
-    scripts.extend(fs::read_dir(folder.join("lib")).expect("scripts").map(|entry| entry.expect("an entry").path()));
-    assert!(scripts.len() >= 9, "{scripts:?}");
+    for folder in [folder.join("lib"), source().join("tests/machines/neighbours")] {
+        scripts.extend(fs::read_dir(folder).expect("scripts").map(|entry| entry.expect("an entry").path()));
+    }
+    assert!(scripts.len() >= 13, "{scripts:?}");
     let _ = Program::new("shellcheck").args(["-s", "sh", "-x"]).args(&scripts).folder(source()).run().ok();
     for script in scripts {
         let _ = Program::new("busybox").args(["sh", "-n"]).arg(script).run().ok();
@@ -244,14 +246,16 @@ fn a_static_address_and_a_vlan_come_from_the_kernel_or_from_a_person_who_wins() 
     assert_eq!(machine.read("etc/resolv.conf"), "nameserver 192.0.2.53\nnameserver 192.0.2.54\n");
     assert_eq!(machine.read("run/anode/network"), "up\neth1.12 ready 192.0.2.10/24\n");
 
-    // A person wants DHCP, every interface, and no VLAN.
+    // A person wants DHCP, every interface, and no VLAN: the one that is there would keep its address.
     fs::remove_file(machine.path("calls")).expect("the calls");
+    machine.write("sys/class/net/eth1.12/type", "1\n");
     for setting in ["ip", "interface", "vlan"] {
         machine.write(&format!("run/anode/settings/{setting}"), "");
     }
     let _ = machine.run("network", &["up"]).run().ok();
     let calls = machine.calls();
     assert!(calls.contains("udhcpc -i eth0") && calls.contains("udhcpc -i eth1 "), "{calls}");
+    assert!(calls.starts_with("ip link delete eth1.12\n"), "{calls}");
     assert!(!calls.contains("vlan") && !calls.contains("address add"), "{calls}");
 }
 
@@ -626,14 +630,64 @@ fn who_unpacks_modules_waits_for_another_one_but_not_for_ever() {
 }
 
 #[test]
-fn a_wireless_networks_name_and_passphrase_stay_words_of_their_own() {
+fn a_card_that_does_not_start_is_named_with_the_firmware_that_it_lacks() {
     let machine = Machine::new();
-    machine.interface("wlan0", false);
+    machine.interface("eth0", true);
+    let card = |place: &str, class: &str| machine.write(&format!("sys/bus/pci/devices/{place}/class"), class);
+    for (name, place) in [("eth1", "0000:00:03.0"), ("eth2", "0000:00:04.0")] {
+        card(place, "0x020000\n");
+        machine.write(&format!("sys/class/net/{name}/type"), "1\n");
+        fs::create_dir_all(machine.path(&format!("sys/bus/pci/devices/{place}/net/{name}"))).expect("a folder");
+        symlink(
+            machine.path(&format!("sys/bus/pci/devices/{place}")),
+            machine.path(&format!("sys/class/net/{name}/device")),
+        )
+        .expect("a link");
+    }
+    // Without an interface: a driver that wants firmware first, a wireless card without a driver, and a disk controller.
+    card("0000:00:05.0", "0x020000\n");
+    card("0000:00:06.0", "0x028000\n");
+    card("0000:00:07.0", "0x010601\n");
+    machine.play("ip", "case \"$*\" in *'eth1 up' | *'eth2 up') exit 2 ;; esac");
+    let words = "[    5.1] e100 0000:00:03.0: Direct firmware load for e100/d102e_ucode.bin failed with error -2\n\
+                 [    5.2] bnx2 0000:00:05.0: Direct firmware load for bnx2/old.fw failed with error -2\n\
+                 [    5.3] bnx2 0000:00:05.0: Direct firmware load for bnx2/new.fw failed with error -2\n\
+                 [    5.4] ahci 0000:00:07.0: Direct firmware load for none.fw failed with error -2\n";
+    machine.write("kernel", words);
+    machine.play("dmesg", "exec cat \"$ANODE_ROOT/kernel\"");
+    let up = |settings: &str| {
+        machine.write("proc/cmdline", settings);
+        let _ = machine.run("network", &["up"]).run().ok();
+        machine.read("run/anode/network")
+    };
+    let all = up("quiet\n");
+    assert_eq!(
+        all,
+        "none\n0000:00:05.0 no-firmware bnx2/new.fw\n0000:00:06.0 wireless-card \neth0 asking \n\
+         eth1 no-firmware e100/d102e_ucode.bin\neth2 no-start \n"
+    );
+    // What is wrong with the other cards is still said beside an address that was given.
+    let fixed = up("anode.ip=192.0.2.10/24\n");
+    assert!(fixed.starts_with("up\n") && fixed.contains("eth1 no-firmware ") && !fixed.contains("waiting"), "{fixed}");
+    assert_eq!(up("anode.interface=eth0\n"), "none\neth0 asking \n");
+}
+
+/// A machine with a wireless card, and a program that speaks with it and says `talk` when it has a network.
+fn wireless(talk: &str) -> Machine {
+    let machine = Machine::new();
+    machine.interface("wlan0", true);
     fs::create_dir_all(machine.path("sys/class/net/wlan0/phy80211")).expect("a folder");
-    assert_ne!(machine.run("wifi", &["possible"]).run().exit, Some(0), "without the program");
-    machine.play("wpa_supplicant", "");
+    let run = machine.path("run/anode").display().to_string();
+    machine.play("wpa_supplicant", &format!("echo 9999999 >'{run}/wifi.pid'; echo '{talk}' >>'{run}/wifi.log'"));
+    machine.play("wpa_cli", "case \"$*\" in *ping) echo PONG ;; *scan) echo OK ;; *results) echo table ;; esac");
+    machine
+}
+
+#[test]
+fn a_wireless_networks_name_and_passphrase_stay_words_of_their_own() {
+    let machine = wireless("wlan0: CTRL-EVENT-CONNECTED - Connection to 02:00 completed");
     let _ = machine.run("wifi", &["possible"]).run().ok();
-    let input = "Café\" }\npass\"word $(reboot) \\x\n";
+    let input = "436166c3a922207d\npass\"word $(reboot) \\x\n";
     let _ = machine.run("wifi", &["join"]).input(input).run().ok();
     let written = machine.read("run/anode/wifi.conf");
     assert!(written.contains("ssid=436166c3a922207d\n"), "{written}");
@@ -641,6 +695,42 @@ fn a_wireless_networks_name_and_passphrase_stay_words_of_their_own() {
     let mode = fs::metadata(machine.path("run/anode/wifi.conf")).expect("the file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(!machine.calls().contains("pass"), "{}", machine.calls());
+    // What is no name in hex writes nothing.
+    fs::remove_file(machine.path("run/anode/wifi.conf")).expect("the configuration");
+    for name in ["", "Café", "ab}\tx"] {
+        let refused = machine.run("wifi", &["join"]).input(&format!("{name}\npassphrase\n")).run();
+        assert_eq!((refused.exit, machine.read("run/anode/wifi.conf").as_str()), (Some(2), ""), "{name}");
+    }
+    // Without the program there is nothing to offer.
+    fs::remove_file(machine.path("bin/wpa_supplicant")).expect("the program");
+    assert_ne!(machine.run("wifi", &["possible"]).run().exit, Some(0));
+}
+
+#[test]
+fn why_a_wireless_network_was_not_joined_is_told_apart_and_nothing_goes_on_trying() {
+    for (talk, exit) in [
+        ("wlan0: CTRL-EVENT-SSID-TEMP-DISABLED id=0 ssid=\"x\" auth_failures=1 duration=10 reason=WRONG_KEY", 3),
+        ("wlan0: CTRL-EVENT-AUTH-REJECT 02:00 auth_type=3 auth_transaction=2 status_code=1", 3),
+        ("wlan0: Trying to associate with 02:00", 1),
+        ("wlan0: CTRL-EVENT-NETWORK-NOT-FOUND", 4),
+    ] {
+        let machine = wireless(talk);
+        let ended = machine.run("wifi", &["join"]).input("78\npassphrase\n").run();
+        assert_eq!(ended.exit, Some(exit), "{ended}");
+        assert!(!machine.path("run/anode/wifi.pid").exists(), "{talk}");
+        assert!(ended.stdout.contains(talk), "{ended}");
+    }
+}
+
+#[test]
+fn what_is_in_the_air_is_listed_and_a_vlan_is_for_cables_alone() {
+    let machine = wireless("wlan0: CTRL-EVENT-SCAN-RESULTS");
+    assert_eq!(machine.run("wifi", &["list"]).run().ok().stdout, "table\n");
+    assert_eq!(machine.read("run/anode/wifi.conf").lines().count(), 1);
+    machine.write("proc/cmdline", "anode.vlan=12\n");
+    let _ = machine.run("network", &["up"]).run().ok();
+    let calls = machine.calls();
+    assert!(calls.contains("udhcpc -i wlan0 ") && !calls.contains("vlan"), "{calls}");
 }
 
 #[test]

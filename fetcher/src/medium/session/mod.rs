@@ -9,6 +9,7 @@ mod memory;
 mod network;
 mod pages;
 mod stage;
+mod wireless;
 
 #[cfg(test)]
 mod tests;

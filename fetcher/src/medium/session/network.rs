@@ -2,9 +2,8 @@
 //! that are written here and reports in `/run/anode/network`.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::net::IpAddr;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anode_bundle::display::line;
@@ -62,9 +61,13 @@ impl Session<'_> {
             "bad-address" => self.words.bad_address,
             "bad-gateway" => self.words.bad_gateway,
             "bad-vlan" => self.words.bad_vlan,
-            other => other,
+            "no-firmware" if self.machine.path("lib/firmware").exists() => self.words.no_firmware_here,
+            "no-firmware" => self.words.no_firmware,
+            "no-start" => self.words.no_start,
+            "wireless-card" => self.words.wireless_card,
+            other => &line(other, 60),
         };
-        format!("  {}  {}", line(name, 16), fill(&line(text, 60), &[("detail", &detail)]))
+        format!("  {}  {}", line(name, 16), fill(text, &[("detail", &detail)]))
     }
 
     pub(super) fn network_menu(&mut self) -> io::Result<Step> {
@@ -126,8 +129,9 @@ impl Session<'_> {
     /// Which interface, where there are several.
     fn set_interface(&mut self) -> io::Result<()> {
         let report = self.machine.text("run/anode/network").unwrap_or_default();
-        // A VLAN's name is its interface's with a number.
+        // A VLAN's name is its interface's with a number. A card without an interface is named by its place, `0000:00:03.0`.
         let names = report.lines().skip(1).filter_map(|text| text.split([' ', '.']).next());
+        let names = names.filter(|name| !name.contains(':'));
         let names: Vec<String> = names.map(str::to_owned).collect();
         if names.len() < 2 {
             return Ok(());
@@ -186,35 +190,8 @@ impl Session<'_> {
         }
     }
 
-    pub(super) fn join_wireless(&mut self) -> io::Result<Step> {
-        let name = self.ask(self.words.ask_wireless, Echo::Shown)?;
-        let passphrase = loop {
-            let typed = self.ask(self.words.ask_passphrase, Echo::Hidden)?;
-            let fits = (8..=63).contains(&typed.len()) && typed.bytes().all(|byte| (b' '..0x7F).contains(&byte));
-            if typed.is_empty() || fits {
-                break typed;
-            }
-            self.say(self.words.wrong_passphrase);
-        };
-        let started = self.machine.command("lib/anode/wifi").arg("join").stdin(Stdio::piped()).spawn();
-        let joined = started.and_then(|mut child| {
-            if let Some(mut input) = child.stdin.take() {
-                for part in [name.as_bytes(), b"\n", passphrase.as_bytes(), b"\n"] {
-                    input.write_all(part)?;
-                }
-            }
-            child.wait()
-        });
-        if !joined.is_ok_and(|status| status.success()) {
-            self.say(self.words.wireless_failed);
-            return Ok(Step::NetworkMenu);
-        }
-        self.network_up();
-        Ok(Step::WaitForNetwork)
-    }
-
     /// What the script reads before the kernel's arguments; nothing is a setting too.
-    fn set(&mut self, name: &str, value: &str) {
+    pub(super) fn set(&mut self, name: &str, value: &str) {
         let folder = self.machine.path("run/anode/settings");
         let written = fs::create_dir_all(&folder).and_then(|()| fs::write(folder.join(name), value));
         if let Err(error) = written {

@@ -104,6 +104,7 @@ fn greeting_rest_and_every_question_fit() {
             words.ask_proxy,
             words.ask_wireless,
             words.ask_passphrase,
+            words.ask_passphrase_or_none,
             words.again_question,
             words.start_question,
             words.number,
