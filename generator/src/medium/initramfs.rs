@@ -195,6 +195,11 @@ fn add_modules(nodes: &mut Nodes, package: &mut Deb, equipment: Equipment) -> Re
     Ok(modules)
 }
 
+/// What is allowed in the air of each country, and its signature.
+const REGULATIONS: [&str; 2] = ["regulatory.db", "regulatory.db.p7s"];
+/// The package has them twice: signed by the distribution, whose kernel knows its own key, and by others. Its installation makes a link of one.
+const OF_DEBIAN: &str = "-debian";
+
 /// The firmware that the modules name, and what speaks WPA with its libraries.
 fn add_firmware(nodes: &mut Nodes, recipe: &Recipe<'_>, modules: &Modules) -> Result<()> {
     let wanted = modules.firmware();
@@ -204,8 +209,7 @@ fn add_firmware(nodes: &mut Nodes, recipe: &Recipe<'_>, modules: &Modules) -> Re
         let paths: Vec<String> = deb.paths().map(str::to_owned).collect();
         let chosen = chosen_firmware(&paths, &wanted);
         for path in paths.iter().filter(|path| chosen.contains(path.as_str())) {
-            let place = path.strip_prefix("usr/").unwrap_or(path);
-            cpio::insert(nodes, place, 0o644, deb.read(path)?);
+            cpio::insert(nodes, firmware_place(path), 0o644, deb.read(path)?);
         }
         for path in paths.iter().filter(|path| is_library(path)) {
             let place = path.strip_prefix("usr/").unwrap_or(path);
@@ -251,10 +255,18 @@ fn chosen_firmware<'p>(paths: &'p [String], wanted: &BTreeSet<&str>) -> BTreeSet
             chosen.extend(fitting.max_by_key(|((_, number), _)| *number).map(|(_, path)| path));
         }
     }
-    let regulations =
-        |name: &str| name.starts_with("regulatory.db") || name.starts_with("iwlwifi-") && name.ends_with(".pnvm");
+    let regulations = |name: &str| {
+        REGULATIONS.contains(&name.trim_end_matches(OF_DEBIAN))
+            || name.starts_with("iwlwifi-") && name.ends_with(".pnvm")
+    };
     chosen.extend(files.iter().filter(|(name, _)| regulations(name)).map(|(_, path)| *path));
     chosen
+}
+
+/// Where the kernel looks for it.
+fn firmware_place(path: &str) -> &str {
+    let path = path.strip_prefix("usr/").unwrap_or(path);
+    path.strip_suffix(OF_DEBIAN).unwrap_or(path)
 }
 
 /// `iwlwifi-cc-a0-72.ucode` is number 72 of `iwlwifi-cc-a0`.
@@ -322,7 +334,9 @@ mod tests {
             "usr/lib/firmware/iwlwifi-cc-a0-66.ucode",
             "usr/lib/firmware/iwlwifi-cc-a0-77.ucode",
             "usr/lib/firmware/iwlwifi-ty-a0-gf-a0.pnvm",
-            "lib/firmware/regulatory.db",
+            "lib/firmware/regulatory.db-debian",
+            "lib/firmware/regulatory.db-upstream",
+            "lib/firmware/regulatory.db.p7s-debian",
             "usr/share/doc/x",
         ]);
         let wanted = BTreeSet::from(["rtl_nic/rtl8168h-2.fw", "iwlwifi-cc-a0-72.ucode", "missing.bin"]);
@@ -330,12 +344,16 @@ mod tests {
         assert_eq!(
             chosen,
             [
-                "lib/firmware/regulatory.db",
+                "lib/firmware/regulatory.db-debian",
+                "lib/firmware/regulatory.db.p7s-debian",
                 "lib/firmware/rtl_nic/rtl8168h-2.fw",
                 "usr/lib/firmware/iwlwifi-cc-a0-66.ucode",
                 "usr/lib/firmware/iwlwifi-ty-a0-gf-a0.pnvm",
             ]
         );
+        let places: Vec<_> = chosen.iter().map(|path| firmware_place(path)).collect();
+        assert_eq!(places[..2], ["lib/firmware/regulatory.db", "lib/firmware/regulatory.db.p7s"]);
+        assert_eq!(places[3], "lib/firmware/iwlwifi-cc-a0-66.ucode");
     }
 
     #[test]
