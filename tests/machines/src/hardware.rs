@@ -37,6 +37,7 @@ pub enum Medium<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Network {
     backend: String,
+    card: Option<String>,
     starts: bool,
     cut: bool,
 }
@@ -48,6 +49,12 @@ impl Network {
         Network { backend: "user".to_owned(), ..Network::default() }
     }
 
+    /// The same, that has loopback at this address of 10.0.2.0/24: media know no site there.
+    #[must_use]
+    pub fn outside_at(address: &str) -> Network {
+        Network { backend: format!("user,host={address}"), ..Network::default() }
+    }
+
     /// The same, whose DHCP names a boot file.
     #[must_use]
     pub fn naming(boot_file: &str) -> Network {
@@ -57,7 +64,24 @@ impl Network {
     /// The same, that starts machines: its DHCP names a file of a folder, and its TFTP server has that folder.
     #[must_use]
     pub fn starting(folder: &Path, boot_file: &str) -> Network {
-        Network { backend: format!("user,tftp={},bootfile={boot_file}", folder.display()), starts: true, cut: false }
+        Network {
+            backend: format!("user,tftp={},bootfile={boot_file}", folder.display()),
+            starts: true,
+            ..Network::default()
+        }
+    }
+
+    /// A switch inside the machine: everything that is plugged into it hears each other, tagged or not.
+    #[must_use]
+    pub fn switch() -> Network {
+        Network { backend: "hubport,hubid=1".to_owned(), ..Network::default() }
+    }
+
+    /// With this card instead of virtio's, in QEMU's name for it.
+    #[must_use]
+    pub fn card(mut self, name: &str) -> Network {
+        self.card = Some(name.to_owned());
+        self
     }
 
     /// Nothing is plugged in.
@@ -200,7 +224,8 @@ impl Hardware {
                 // Without the card's own program: UEFI has a driver, and that iPXE tells shim the size of its buffer for that of a file.
                 (true, _) => ",bootindex=0,romfile=",
             };
-            let device = format!("virtio-net-pci,id=nic{number},netdev=net{number}{order}");
+            let card = network.card.as_deref().unwrap_or("virtio-net-pci");
+            let device = format!("{card},id=nic{number},netdev=net{number}{order}");
             program = program.args(["-netdev", &format!("{},id=net{number}", network.backend), "-device", &device]);
         }
         program.args(&self.arguments)

@@ -118,6 +118,16 @@ impl Host {
         }
     }
 
+    /// Where the site's web server listens on the host's loopback.
+    ///
+    /// # Panics
+    /// If its address has no port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let url = &self.site.web.url;
+        url.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("no port in `{url}`"))
+    }
+
     /// Makes the medium of the site.
     ///
     /// # Panics
@@ -205,7 +215,7 @@ pub fn installer() -> PathBuf {
 }
 
 /// Packages stay from one run to the next, and so does the list of them.
-fn kept(name: &str) -> PathBuf {
+pub(crate) fn kept(name: &str) -> PathBuf {
     let folder = record::target().join("medium");
     fs::create_dir_all(&folder).expect("a folder for packages");
     folder.join(name)
@@ -226,6 +236,15 @@ fn pinned_packages(site: &Site, architecture: &str) -> PathBuf {
     let _ = lock.arg("--downloads").arg(kept("downloads")).limit(Duration::from_secs(300)).run().ok();
     fs::copy(site.repository().join("medium.lock"), &path).expect("keeping the list of packages");
     path
+}
+
+/// The kernel's package that media were made with.
+pub(crate) fn kernel_package() -> PathBuf {
+    let text = fs::read_to_string(kept("medium.lock")).expect("the list of packages: a medium was made before");
+    let pinned = text.split("[[packages]]").find(|pinned| pinned.contains("name = \"linux-image-"));
+    let value = pinned.and_then(|pinned| pinned.split("sha256 = \"").nth(1)).and_then(|rest| rest.get(..64));
+    let sum = value.expect("the kernel's hash");
+    kept("downloads").join(&sum[..2]).join(sum)
 }
 
 /// A copy that may be written to: a stick.

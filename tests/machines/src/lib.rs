@@ -9,11 +9,15 @@ mod host;
 mod machine;
 mod monitor;
 pub mod multiboot;
+mod neighbour;
 mod person;
 mod picture;
 mod record;
 mod serial;
+mod tunnel;
 
 pub use hardware::{Firmware, Hardware, Medium, Network, empty_disk};
 pub use host::{Host, OUTSIDE, installer, stick};
 pub use machine::{Link, Machine};
+pub use neighbour::Neighbour;
+pub use tunnel::Tunnel;
