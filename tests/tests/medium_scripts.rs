@@ -204,7 +204,7 @@ fn every_interface_with_a_link_asks_and_the_others_are_named() {
     let _ = machine.run("network", &["up"]).run().ok();
     assert_eq!(machine.read("run/anode/network"), "up\neth0 ready 192.0.2.10/24\neth1 no-link \neth2 no-answer \n");
     let calls = machine.calls();
-    assert!(calls.contains("udhcpc -i eth0 -n -t 4 -T 3 -A 1 -o -O subnet -O router -O dns "), "{calls}");
+    assert!(calls.contains("udhcpc -i eth0 -b -t 4 -T 3 -A 5 -o -O subnet -O router -O dns "), "{calls}");
     assert!(!calls.contains("udhcpc -i eth1") && !calls.contains(" lo") && !calls.contains("wg0"), "{calls}");
 }
 
@@ -219,9 +219,37 @@ fn without_an_interface_or_a_link_it_is_over_and_said() {
     machine.play("usleep", "");
     let _ = machine.run("network", &["up"]).run().ok();
     // Eight seconds at its real pace.
-    assert_eq!(machine.calls().matches("usleep").count(), 16, "{}", machine.calls());
+    assert_eq!(machine.calls().matches("usleep 500000").count(), 16, "{}", machine.calls());
     assert_eq!(machine.read("run/anode/network"), "none\neth0 no-link \n");
     assert!(!machine.calls().contains("udhcpc"));
+}
+
+#[test]
+fn a_cable_that_is_put_in_later_and_a_server_that_answers_late_are_taken_without_a_word() {
+    let machine = Machine::new();
+    machine.interface("eth0", false);
+    machine.interface("eth1", true);
+    let sleeps = machine.path("sleeps");
+    // The link comes long after the page that says that there is none.
+    machine.play(
+        "usleep",
+        &format!(
+            "echo x >>{0}; [ \"$(grep -c x {0})\" -lt 40 ] || echo 1 >\"$ANODE_ROOT/sys/class/net/eth0/carrier\"",
+            sleeps.display()
+        ),
+    );
+    // eth1's server is silent at first: udhcpc says so, goes on behind, and is answered.
+    machine.play(
+        "udhcpc",
+        "ip=192.0.2.10 mask=24 router= dns=\n\
+         case \"$*\" in *eth1*) interface=eth1 ip=192.0.2.11 ;; *) interface=eth0 ;; esac\n\
+         export interface ip mask router dns\n\
+         [ $interface = eth0 ] || /bin/dash \"$ANODE_ROOT/lib/anode/dhcp\" leasefail\n\
+         exec /bin/dash \"$ANODE_ROOT/lib/anode/dhcp\" bound",
+    );
+    let _ = machine.run("network", &["up"]).run().ok();
+    assert_eq!(machine.read("run/anode/network"), "up\neth0 ready 192.0.2.10/24\neth1 ready 192.0.2.11/24\n");
+    assert!(machine.path("run/anode/udhcpc.later.pid").exists());
 }
 
 #[test]
@@ -663,13 +691,13 @@ fn a_card_that_does_not_start_is_named_with_the_firmware_that_it_lacks() {
     let all = up("quiet\n");
     assert_eq!(
         all,
-        "none\n0000:00:05.0 no-firmware bnx2/new.fw\n0000:00:06.0 wireless-card \neth0 asking \n\
+        "none\n0000:00:05.0 no-firmware bnx2/new.fw\n0000:00:06.0 wireless-card \neth0 no-answer \n\
          eth1 no-firmware e100/d102e_ucode.bin\neth2 no-start \n"
     );
     // What is wrong with the other cards is still said beside an address that was given.
     let fixed = up("anode.ip=192.0.2.10/24\n");
     assert!(fixed.starts_with("up\n") && fixed.contains("eth1 no-firmware ") && !fixed.contains("waiting"), "{fixed}");
-    assert_eq!(up("anode.interface=eth0\n"), "none\neth0 asking \n");
+    assert_eq!(up("anode.interface=eth0\n"), "none\neth0 no-answer \n");
 }
 
 /// A machine with a wireless card, and a program that speaks with it and says `talk` when it has a network.

@@ -13,15 +13,18 @@ use crate::console::Echo;
 use crate::medium::site::is_proxy;
 use crate::words::fill;
 
-/// The script ends by itself after 25 seconds; a page must come after 30 whatever happens.
+/// The script says after 25 seconds that there is nothing yet; a page must come after 30 whatever happens.
 const PATIENCE: Duration = Duration::from_secs(28);
+/// Where nobody is there to read it, it comes later: the script goes on, and some switches take a minute.
+const UNATTENDED_PATIENCE: Duration = Duration::from_secs(300);
 
 impl Session<'_> {
     /// Shows what happens until there is a network, or until it is clear that there is none.
     pub(super) fn wait_for_network(&mut self) -> Step {
         self.say("");
         self.say(self.words.network_wait);
-        let end = Instant::now() + PATIENCE;
+        let is_attended = !self.code_is_preset();
+        let end = Instant::now() + if is_attended { PATIENCE } else { UNATTENDED_PATIENCE };
         let mut shown = Vec::new();
         loop {
             let report = self.machine.text("run/anode/network").unwrap_or_default();
@@ -37,7 +40,7 @@ impl Session<'_> {
             }
             match overall.as_str() {
                 "up" => return Step::Activate,
-                "none" => break,
+                "none" if is_attended => break,
                 _ if Instant::now() > end => break,
                 _ => std::thread::sleep(Duration::from_millis(200)),
             }
