@@ -114,6 +114,7 @@ fn without_emulation(host: &Host, code: &Code, image: &Path) {
     });
     let peer = peer.fold(f64::INFINITY, f64::min);
     let (megabytes, last) = (least(0) / 1e6, least(2));
+    assert!(megabytes > 40.0, "{megabytes} MB are no installer");
     row(
         &format!(
             "last yes to kexec without emulation, {megabytes:.0} MB from the copy of the site: read, hashed, joined, hashed once more, read as the \
