@@ -104,12 +104,12 @@ impl Host {
         self.site.code(&[Site::SERVER, Site::WORKSTATION], &[])
     }
 
-    /// Lays kernel and initrd where the operator's command keeps what it downloaded: the machines' name of the mirror means nothing to it.
+    /// Lays kernel, initrd and boot loaders where the operator's command keeps what it downloaded: the machines' name of the mirror means nothing to it.
     ///
     /// # Panics
     /// If they can not be copied.
     pub fn keep_for_mirroring(&self) {
-        for name in ["linux", "initrd.gz"] {
+        for name in FILES {
             let path = installer().join(name);
             let sum = Program::new("sha256sum").arg(&path).run().ok().stdout[..64].to_owned();
             let place = kept("downloads").join(&sum[..2]);
