@@ -443,9 +443,10 @@ fn what_lies_staged_is_started_by_the_firmware_at_its_next_start_and_never_again
     // The firmware has deleted its own word; the entry is ours to remove.
     fs::remove_file(variable(&medium, "BootNext")).expect("removing it");
     medium.write("run/anode/unstaged", "removed\n");
+    // Otherwise this session would stage it anew.
+    medium.fetcher("exit 3");
     let mut screen = medium.session();
     screen.expect("An installer that was staged on this stick is removed");
-    medium.fetcher("exit 3");
     drop(screen);
     assert!(!variable(&medium, "Boot0000").exists());
 }

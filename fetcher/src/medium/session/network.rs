@@ -48,6 +48,8 @@ impl Session<'_> {
         if shown.is_empty() {
             self.say(self.words.no_interface);
         }
+        // A machine without a card is here at once, and the copy on the medium is one of its ways on.
+        self.wait_for_medium();
         Step::NetworkMenu
     }
 
