@@ -16,12 +16,8 @@ const LINES: usize = 5;
 /// Warns of profiles that no medium can install, as the repository has them now. The site may publish others later, so none of it is an error.
 pub(super) fn of_profiles(folder: &Path) {
     const REMEDY: &str = "run `anode lock`, commit, and publish";
-    let Ok((repository, _)) = repository::load(folder) else {
-        return say(
-            "warning: the repository has errors, so nobody looked which profiles can be installed: run `anode check`",
-        );
-    };
-    let Ok(found) = bootable(&repository) else {
+    let loaded = repository::load(folder).ok();
+    let Some(found) = loaded.as_ref().and_then(|(repository, _)| bootable(repository).ok()) else {
         return say(
             "warning: the repository has errors, so nobody looked which profiles can be installed: run `anode check`",
         );
