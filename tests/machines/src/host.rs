@@ -223,7 +223,7 @@ pub(crate) fn kept(name: &str) -> PathBuf {
 
 /// `medium.lock` for the mirrors that this machine has its own packages from, half a day old at most. Tests run as many processes: one asks.
 fn pinned_packages(site: &Site, architecture: &str) -> PathBuf {
-    let path = kept(&format!("medium-{architecture}.lock"));
+    let path = list_of_packages(architecture);
     let turn = File::create(kept("turn")).expect("a file to wait at");
     rustix::fs::flock(&turn, rustix::fs::FlockOperation::LockExclusive).expect("waiting for another test");
     let made = fs::metadata(&path).and_then(|kept| kept.modified());
@@ -238,9 +238,14 @@ fn pinned_packages(site: &Site, architecture: &str) -> PathBuf {
     path
 }
 
+fn list_of_packages(architecture: &str) -> PathBuf {
+    kept(&format!("medium-{architecture}.lock"))
+}
+
 /// The kernel's package that media were made with.
 pub(crate) fn kernel_package() -> PathBuf {
-    let text = fs::read_to_string(kept("medium.lock")).expect("the list of packages: a medium was made before");
+    let list = list_of_packages("amd64");
+    let text = fs::read_to_string(list).expect("the list of packages: a medium was made before");
     let pinned = text.split("[[packages]]").find(|pinned| pinned.contains("name = \"linux-image-"));
     let value = pinned.and_then(|pinned| pinned.split("sha256 = \"").nth(1)).and_then(|rest| rest.get(..64));
     let sum = value.expect("the kernel's hash");
