@@ -2,7 +2,7 @@
 //! real installer of Debian 12. And the medium that is made for that site.
 
 use std::fs::{self, File};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -261,4 +261,17 @@ pub fn stick(image: &Path) -> PathBuf {
     let stick = image.with_extension("stick");
     fs::copy(image, &stick).expect("copying the image");
     stick
+}
+
+/// A file of an image, in a folder.
+///
+/// # Panics
+/// If there is none of that name.
+#[must_use]
+pub fn extract(image: &Path, path: &str, folder: &Path) -> PathBuf {
+    let out = folder.join(path.rsplit('/').next().unwrap_or(path));
+    let extract = Program::new("xorriso").args(["-osirrox", "on", "-indev"]).arg(image);
+    let _ = extract.args(["-extract", &format!("/{path}")]).arg(&out).run().ok();
+    fs::set_permissions(&out, fs::Permissions::from_mode(0o600)).expect("the file's mode");
+    out
 }

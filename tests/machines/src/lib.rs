@@ -17,7 +17,7 @@ mod serial;
 mod tunnel;
 
 pub use hardware::{Firmware, Hardware, Medium, Network, empty_disk};
-pub use host::{Host, OUTSIDE, installer, stick};
+pub use host::{Host, OUTSIDE, extract, installer, stick};
 pub use machine::{Link, Machine};
 pub use neighbour::Neighbour;
 pub use tunnel::Tunnel;

@@ -4,12 +4,11 @@
 //! their libraries, and modules of the same kernel package. Nothing of it is on a medium, and nobody needs root rights for it.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anode_tests::Program;
 
-use crate::host::{kept, kernel_package};
+use crate::host::{extract, kept, kernel_package};
 use crate::record::target;
 
 /// Who is there beside the medium.
@@ -113,15 +112,6 @@ fn module(name: &str) -> Vec<u8> {
     let bytes = fs::read(&out).expect("a module");
     assert!(bytes.starts_with(b"\x7fELF"), "`{name}` is no module");
     bytes
-}
-
-/// A file of an image.
-fn extract(image: &Path, path: &str, folder: &Path) -> PathBuf {
-    let out = folder.join(path.rsplit('/').next().unwrap_or(path));
-    let extract = Program::new("xorriso").args(["-osirrox", "on", "-indev"]).arg(image);
-    let _ = extract.args(["-extract", &format!("/{path}")]).arg(&out).run().ok();
-    fs::set_permissions(&out, fs::Permissions::from_mode(0o600)).expect("the file's mode");
-    out
 }
 
 /// One more archive behind an initrd, whatever the first one is compressed with: a multiple of 512, and 512 zeros more.
