@@ -118,7 +118,7 @@ impl Write for Watched<'_> {
     }
 }
 
-fn read_head(stream: &mut dyn Stream) -> io::Result<String> {
+pub fn read_head(stream: &mut (impl Read + ?Sized)) -> io::Result<String> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
