@@ -7,22 +7,23 @@
 use std::fmt;
 use std::io;
 
-use base64ct::{Base64, Encoding as _};
 use ureq::config::Config;
-use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport};
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 use ureq::{Proxy, ProxyProtocol};
 
-/// Opens connections to the proxy for addresses without TLS. It holds the agent's configuration without a proxy, for the way to the proxy.
+/// Opens connections to the proxy for addresses without TLS: the first of a chain.
 #[derive(Debug)]
-pub struct ForwardConnector(pub Config);
+pub struct ForwardConnector {
+    /// The agent's configuration without a proxy, for the way to the proxy.
+    pub direct: Config,
+    /// Header lines that only the proxy is to see; empty where it wants none.
+    pub credentials: String,
+}
 
-impl<In: Transport> Connector<In> for ForwardConnector {
-    type Out = Either<In, Forwarded>;
+impl Connector<()> for ForwardConnector {
+    type Out = Box<dyn Transport>;
 
-    fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<Self::Out>, ureq::Error> {
-        if let Some(transport) = chained {
-            return Ok(Some(Either::A(transport)));
-        }
+    fn connect(&self, details: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Self::Out>, ureq::Error> {
         let passes_on = |proxy: &&Proxy| {
             matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https) && !proxy.is_no_proxy(details.uri)
         };
@@ -31,10 +32,10 @@ impl<In: Transport> Connector<In> for ForwardConnector {
         };
         let authority = details.uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
         let host = authority.rsplit('@').next().unwrap_or_default();
-        let to_proxy = ConnectionDetails {
+        let inner = (details.run_connector)(&ConnectionDetails {
             uri: proxy.uri(),
-            addrs: details.resolver.resolve(proxy.uri(), &self.0, details.timeout)?,
-            config: &self.0,
+            addrs: details.resolver.resolve(proxy.uri(), &self.direct, details.timeout)?,
+            config: &self.direct,
             request_level: details.request_level,
             resolver: details.resolver,
             now: details.now,
@@ -42,30 +43,17 @@ impl<In: Transport> Connector<In> for ForwardConnector {
             current_time: details.current_time.clone(),
             run_connector: details.run_connector.clone(),
             register_shutdown: details.register_shutdown.clone(),
-        };
-        let inner = (details.run_connector)(&to_proxy)?;
-        let (origin, credentials) = (format!("http://{host}"), credentials(proxy));
-        Ok(Some(Either::B(Forwarded { inner, origin, credentials, is_inside: false })))
-    }
-}
-
-/// The header for a proxy that is named with a user, as ureq's own connector writes it (RFC 7617).
-fn credentials(proxy: &Proxy) -> String {
-    match (proxy.username(), proxy.password()) {
-        (None, None) => String::new(),
-        (user, password) => {
-            let both = format!("{}:{}", user.unwrap_or_default(), password.unwrap_or_default());
-            format!("Proxy-Authorization: Basic {}\r\n", Base64::encode_string(both.as_bytes()))
-        }
+        })?;
+        let (origin, credentials) = (format!("http://{host}"), self.credentials.clone());
+        Ok(Some(Box::new(Forwarded { inner, origin, credentials, is_inside: false })))
     }
 }
 
 /// A connection to a proxy on which every request names its server.
-pub struct Forwarded {
+struct Forwarded {
     inner: Box<dyn Transport>,
     /// `http://`, host and port.
     origin: String,
-    /// A whole line, or nothing.
     credentials: String,
     /// The head of a request has begun to leave, and nothing was read since.
     is_inside: bool,
@@ -192,11 +180,9 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_is_named_with_a_user_is_told_who_asks() {
-        let header = credentials(&Proxy::new("http://Aladdin:open%20sesame@127.0.0.1:3128").unwrap());
-        assert_eq!(header, "Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n");
-        assert_eq!(credentials(&Proxy::new("http://127.0.0.1:3128").unwrap()), "");
-        let (mut transport, sent) = forwarded(32, &header);
+    fn what_only_the_proxy_is_to_see_stands_behind_the_first_line() {
+        let header = "Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n";
+        let (mut transport, sent) = forwarded(32, header);
         send(&mut transport, "GET /a HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
         let wanted = format!("GET http://mirror.example/a HTTP/1.1\r\n{header}host: x\r\n\r\n");
         assert_eq!(String::from_utf8_lossy(&sent.lock().unwrap()), wanted);

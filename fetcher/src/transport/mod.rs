@@ -124,12 +124,11 @@ impl Https {
         }
         let tls = self.settings.credentials.at(now).map_err(|error| FetchError::Tls(error.to_string()))?;
         let limits = &self.settings.limits;
-        let connector =
-            ().chain(ForwardConnector(config(limits, None)))
-                .chain(ConnectProxyConnector::default())
-                .chain(TcpConnector::default())
-                .chain(TlsConnector(tls))
-                .chain(MeterConnector(self.allowance.clone()));
+        let connector = ForwardConnector { direct: config(limits, None), credentials: String::new() }
+            .chain(ConnectProxyConnector::default())
+            .chain(TcpConnector::default())
+            .chain(TlsConnector(tls))
+            .chain(MeterConnector(self.allowance.clone()));
         let proxy = self.settings.proxy.as_ref().map(|proxy| Proxy::new(proxy.as_str())).transpose();
         let proxy = proxy.map_err(|error| FetchError::Unreachable(format!("the proxy: {error}")))?;
         let agent = Agent::with_parts(config(limits, proxy), connector, DefaultResolver::default());

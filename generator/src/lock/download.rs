@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 
 use anode_bundle::name::Sha256;
 use anode_bundle::{Moment, display};
-use anode_fetch::transport::{Credentials, TlsConnector, describe_tls};
+use anode_fetch::transport::{Credentials, ForwardConnector, TlsConnector, describe_tls};
 use anyhow::Result;
 use sha2::Digest as _;
 use tempfile::NamedTempFile;
+use ureq::config::Config;
 use ureq::http::Response;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpConnector};
-use ureq::{Agent, Body, ResponseExt as _, Timeout};
+use ureq::{Agent, Body, Proxy, ResponseExt as _, Timeout};
 
 use super::Progress;
 
@@ -71,9 +72,20 @@ impl Client {
     /// If an authority can not be read.
     pub fn new(authorities: &[Vec<u8>], now: Moment) -> Result<Client> {
         let tls = Credentials::new(authorities, None).and_then(|credentials| credentials.at(now))?;
-        let config = Agent::config_builder()
+        let proxy = Proxy::try_from_env();
+        let credentials = proxy.as_ref().map_or(String::new(), credentials);
+        let connector = ForwardConnector { direct: Client::config(None), credentials }
+            .chain(ConnectProxyConnector::default())
+            .chain(TcpConnector::default())
+            .chain(TlsConnector(tls));
+        let config = Client::config(proxy);
+        Ok(Client { agent: Agent::with_parts(config, connector, DefaultResolver::default()), now })
+    }
+
+    fn config(proxy: Option<Proxy>) -> Config {
+        Agent::config_builder()
             .http_status_as_error(false)
-            .proxy(ureq::Proxy::try_from_env())
+            .proxy(proxy)
             .max_redirects(REDIRECTS)
             .save_redirect_history(true)
             .user_agent(concat!("anode/", env!("CARGO_PKG_VERSION")))
@@ -84,10 +96,7 @@ impl Client {
             .timeout_send_request(Some(IDLE))
             .timeout_recv_response(Some(IDLE))
             .timeout_per_read(Some(IDLE))
-            .build();
-        let connector =
-            ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default()).chain(TlsConnector(tls));
-        Ok(Client { agent: Agent::with_parts(config, connector, DefaultResolver::default()), now })
+            .build()
     }
 
     /// A list or a signature.
@@ -270,6 +279,13 @@ impl Transfer {
             }
         }
     }
+}
+
+/// The header for a proxy that is named with a user, as the library writes it for tunnels (RFC 7617).
+fn credentials(proxy: &Proxy) -> String {
+    let (Some(user), password) = (proxy.username(), proxy.password().unwrap_or_default()) else { return String::new() };
+    let both = data_encoding::BASE64.encode(format!("{user}:{password}").as_bytes());
+    format!("Proxy-Authorization: Basic {both}\r\n")
 }
 
 fn header<'a>(answer: &'a Response<Body>, name: &str) -> Option<&'a str> {

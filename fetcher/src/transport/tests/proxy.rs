@@ -204,7 +204,8 @@ fn what_is_the_proxys_own_answer_is_named_as_its_own() {
     let error = refusal(b"HTTP/1.1 502 X\r\nContent-Length: 0\r\n\r\n");
     assert!(matches!(&error, FetchError::Unreachable(text) if text.ends_with("the server, or the proxy, answers 502")));
     // A server that plays the proxy is still the server.
-    let server = Server::plain(|_, out| out.write_all(b"HTTP/1.1 403 X\r\nX-Squid-Error: X\r\nContent-Length: 0\r\n\r\n"));
+    let server =
+        Server::plain(|_, out| out.write_all(b"HTTP/1.1 403 X\r\nX-Squid-Error: X\r\nContent-Length: 0\r\n\r\n"));
     let error = fetch(&mut Https::new(settings()), &server.base(), "a", 4).unwrap_err();
     assert!(matches!(&error, FetchError::Absent(text) if text.ends_with("the server answers 403")), "{error}");
 }
