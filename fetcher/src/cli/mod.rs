@@ -185,26 +185,26 @@ fn perform_activate(host: &mut dyn Host, wanted: Activate, warnings: &mut Vec<St
         Network { authorities, proxy: wanted.reach.proxy.clone() }
     };
     let carry = Carry::of(activated.contents.manifest(), network);
-    let files = match &wanted.destination {
-        Destination::Written(target) => target.write(&activated.files()?, &activated.selection, carry)?,
+    let (files, way) = match &wanted.destination {
+        Destination::Written(target) => (target.write(&activated.files()?, &activated.selection, carry)?, Way::AtOnce),
         Destination::Kexec(_) | Destination::Stage(_) => {
             prepare(&activated, carry, &wanted.reach, &mut *kernel, &mut console)?
         }
     };
     console.done(files.len());
-    let staged = matches!(activated.way, Way::Staged(_)).then_some(Staged { loader: kexec::LOADER });
+    let staged = matches!(way, Way::Staged(_)).then_some(Staged { loader: kexec::LOADER });
     let (selection, unattended) = (Box::new(activated.selection), activated.unattended);
     Ok(Outcome::Activated { selection, unattended, files, staged })
 }
 
-/// The installer's kernel, its initrd and the verified files, into the memory of the running kernel, or to where the firmware finds them.
+/// The installer's kernel, its initrd and the verified files, into the memory of the running kernel, or to where the firmware finds them. Also which.
 fn prepare(
     activated: &Activated,
     carry: Carry,
     reach: &Reach,
     kernel: &mut dyn Kernel,
     console: &mut Console<'_>,
-) -> Result<Vec<String>, Failure> {
+) -> Result<(Vec<String>, Way), Failure> {
     let contents = &activated.contents;
     let (Some(boot), Some(line)) = (&contents.manifest().boot, contents.command_line(&activated.answers)?) else {
         return Err(Failure::Internal("a profile without a kernel".to_owned()));
@@ -220,11 +220,15 @@ fn prepare(
         Origin { cache: cache.as_ref(), https: &mut Https::new(settings), now: activated.selection.activated_at };
     let installer = kexec::Installer { boot, command_line: &line, archive: &archive };
     let mut progress = |name: &str, length, total| console.progress(name, length, total);
-    match &activated.way {
-        Way::AtOnce => kexec::load(&installer, kernel, &mut origin, &mut progress)?,
-        Way::Staged(dir) => kexec::stage(&installer, dir, &mut origin, &mut progress)?,
-    }
-    Ok(paths)
+    let way = match &activated.way {
+        Way::AtOnce => kexec::load(&installer, kernel, None, &mut origin, &mut progress)?,
+        Way::Tried(dir) => kexec::load(&installer, kernel, Some(dir), &mut origin, &mut progress)?,
+        Way::Staged(dir) => {
+            kexec::stage(&installer, dir, &mut origin, &mut progress)?;
+            Way::Staged(dir.clone())
+        }
+    };
+    Ok((paths, way))
 }
 
 fn perform_blob(host: &mut dyn Host, wanted: Blob) -> Result<Outcome, Failure> {

@@ -196,6 +196,17 @@ impl<'a> Console<'a> {
             self.say(&fill(words.unpinned, &[("how", &line(&manifest.second_stage.how, 160))]));
         }
     }
+
+    /// Where the answers will lie, or may.
+    fn tell_of_staging(&mut self, way: &Way) {
+        match way {
+            Way::AtOnce => {}
+            Way::Staged(_) => self.say(self.words.staged),
+            Way::Tried(dir) => {
+                self.say(&fill(self.words.perhaps_staged, &[("place", &line(&dir.display().to_string(), WIDTH))]));
+            }
+        }
+    }
 }
 
 /// Rows of at most `width` characters, broken between words; a word that is longer is a row of its own. A text that fits stays as it is.
@@ -305,9 +316,7 @@ impl Person for Console<'_> {
             self.target = dir.display().to_string();
         }
         self.summary(choice);
-        if let Way::Staged(_) = choice.way {
-            self.say(self.words.staged);
-        }
+        self.tell_of_staging(choice.way);
         let question = if self.erases { self.words.confirm_erase } else { self.words.confirm };
         if self.erases {
             let disks = choice.manifest.prompts.iter().filter(|prompt| prompt.kind == PromptType::Disk);

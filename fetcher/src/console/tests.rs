@@ -289,3 +289,18 @@ fn a_code_that_was_given_to_a_person_answers_no_other_question() {
     assert_eq!(chosen.unwrap(), "office");
     assert_eq!(typist.echoes, [Echo::Shown]);
 }
+
+#[test]
+fn it_is_said_where_the_answers_will_lie_readable_and_where_they_may() {
+    for (language, may) in [(Language::English, "If this machine does not take"), (Language::German, "Nimmt dieser")] {
+        let told = |way: &Way| {
+            let mut typist = Typist::default();
+            Console::new(&mut typist, language, None, Vec::new(), None).tell_of_staging(way);
+            typist.seen.replace('\n', " ")
+        };
+        assert_eq!(told(&Way::AtOnce), "");
+        let said = told(&Way::Tried("/run/anode/stick".into()));
+        assert!(said.contains(may) && said.contains("/run/anode/stick"), "{said}");
+        assert!(!told(&Way::Staged("/run/anode/stick".into())).contains(may));
+    }
+}

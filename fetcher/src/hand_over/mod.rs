@@ -60,6 +60,8 @@ impl Carry {
 pub enum Way {
     /// As files, or in the memory of this machine.
     AtOnce,
+    /// In the memory of this machine; or, where the running kernel turns out not to trust it, staged in this folder.
+    Tried(PathBuf),
     /// By a restart of the machine, from this folder, where it lies readable until it is removed.
     Staged(PathBuf),
 }

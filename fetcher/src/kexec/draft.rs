@@ -50,6 +50,17 @@ impl Draft {
         Ok(())
     }
 
+    /// All of a file that is complete.
+    pub fn append_whole(&mut self, whole: &Whole) -> Result<(), Failure> {
+        let mut written = (&whole.file).rewind();
+        whole.each_piece(u64::MAX, &mut |piece| {
+            if written.is_ok() {
+                written = self.file.write_all(piece);
+            }
+        })?;
+        written.map_err(|error| self.failed(&error))
+    }
+
     /// The same bytes, which nobody can write any more: a file that is open for writing is not loaded. From a disk they are read anew.
     pub fn finish(self) -> Result<Whole, Failure> {
         let reopen = || match &self.place {

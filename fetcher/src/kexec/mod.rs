@@ -17,6 +17,7 @@ use std::path::Path;
 
 use anode_bundle::display::line;
 use anode_bundle::pack::{Blob, Boot, HandOver, Manifest};
+use rustix::io::Errno;
 
 use crate::blob::{Origin, Pinned, bring};
 use crate::error::{Failure, reason};
@@ -59,7 +60,7 @@ pub trait Kernel {
 }
 
 /// How this profile's installer is started: loaded into the running kernel, if there is one to load it and it would; else staged, if there is a folder
-/// for that. Asked before anything of it is downloaded.
+/// for that. Where nobody noted who signed it, the kernel itself has to be asked, and that is the last step. Asked before anything of it is downloaded.
 ///
 /// # Errors
 /// [`Failure::HandOver`] if it is no profile for either, if its kernel and initrd are not pinned, or if neither is possible.
@@ -72,20 +73,22 @@ pub fn way(manifest: &Manifest, kernel: Option<&dyn Kernel>, dir: Option<&Path>)
         let problem = format!("the profile `{}` names no pinned kernel", manifest.profile);
         return Err(Failure::hand_over(problem, "tell the operator: run `anode lock`, build and publish"));
     };
-    let distrusted = match (kernel, &boot.signature) {
-        (None, _) => None,
-        (Some(kernel), Some(signature))
-            if kernel.is_locked_down() && signature.keys.iter().all(|key| kernel.trusts(key) == Some(false)) =>
-        {
-            Some(line(&signature.by, 120))
+    let trust = kernel.map(|kernel| Trust::of(boot, kernel));
+    let there = dir.zip(boot.loaders.as_ref());
+    match (&trust, there) {
+        (Some(Trust::Given), _) | (Some(Trust::Unknown), None) => return Ok(Way::AtOnce),
+        (Some(Trust::Unknown), Some((dir, loaders))) => {
+            // Where it can not be staged, it can still be tried.
+            let is_possible = stage::check(dir, boot, loaders, 0).is_ok();
+            return Ok(if is_possible { Way::Tried(dir.to_owned()) } else { Way::AtOnce });
         }
-        (Some(_), _) => return Ok(Way::AtOnce),
-    };
-    if let (Some(dir), Some(loaders)) = (dir, &boot.loaders) {
-        stage::check(dir, boot, loaders, 0)?;
-        return Ok(Way::Staged(dir.to_owned()));
+        (None | Some(Trust::Refused(_)), Some((dir, loaders))) => {
+            stage::check(dir, boot, loaders, 0)?;
+            return Ok(Way::Staged(dir.to_owned()));
+        }
+        (None | Some(Trust::Refused(_)), None) => {}
     }
-    let Some(by) = distrusted else {
+    let Some(Trust::Refused(by)) = trust else {
         let problem = format!("the profile `{}` names no signed boot loaders of its installer", manifest.profile);
         return Err(Failure::hand_over(problem, "use `--kexec`, or tell the operator: `[boot.loaders]`, `anode lock`"));
     };
@@ -105,6 +108,33 @@ pub fn way(manifest: &Manifest, kernel: Option<&dyn Kernel>, dir: Option<&Path>)
     Err(Failure::hand_over(problem, remedy))
 }
 
+/// What is known of the running kernel's trust in an installer's.
+enum Trust {
+    /// It asks for none, or has it.
+    Given,
+    /// Nobody noted who signed it, or the kernel does not say whom it trusts.
+    Unknown,
+    /// It has none in this signer.
+    Refused(String),
+}
+
+impl Trust {
+    fn of(boot: &Boot, kernel: &dyn Kernel) -> Trust {
+        if !kernel.is_locked_down() {
+            return Trust::Given;
+        }
+        let Some(signature) = &boot.signature else { return Trust::Unknown };
+        let trusted = || signature.keys.iter().map(|key| kernel.trusts(key));
+        if trusted().any(|trusted| trusted == Some(true)) {
+            Trust::Given
+        } else if trusted().all(|trusted| trusted == Some(false)) {
+            Trust::Refused(line(&signature.by, 120))
+        } else {
+            Trust::Unknown
+        }
+    }
+}
+
 /// What is to be loaded.
 pub struct Installer<'a> {
     /// Kernel and initrds.
@@ -115,19 +145,30 @@ pub struct Installer<'a> {
     pub archive: &'a [u8],
 }
 
-/// Brings kernel and initrds, joins, reads back, loads. `progress` hears the name of a part, how much of it there is, and its length.
+/// Brings kernel and initrds, joins, reads back, loads; with a folder, lays them down there where the running kernel does not trust them, and then only.
+/// How it was done. `progress` hears the name of a part, how much of it there is, and its length.
 ///
 /// # Errors
-/// [`Failure::HandOver`] for memory and for what the kernel says; as [`bring`] for what can not be had.
+/// [`Failure::HandOver`] for memory and for what the kernel says; as [`bring`] for what can not be had; as [`stage()`].
 pub fn load(
     installer: &Installer<'_>,
     kernel: &mut dyn Kernel,
+    dir: Option<&Path>,
     origin: &mut Origin<'_>,
     progress: &mut dyn FnMut(&str, u64, u64),
-) -> Result<(), Failure> {
+) -> Result<Way, Failure> {
     check_memory(installer, kernel)?;
-    let [image, initrd] = compose(installer, origin, progress, &mut |_| Draft::in_memory())?;
-    kernel.load(&image.file, &initrd.file, installer.command_line).map_err(|error| refused(&error))
+    let parts = compose(installer, origin, progress, &mut |_| Draft::in_memory())?;
+    let [image, initrd] = &parts;
+    let Err(error) = kernel.load(&image.file, &initrd.file, installer.command_line) else { return Ok(Way::AtOnce) };
+    let is_distrust = is_distrust(&error, kernel);
+    match dir {
+        Some(dir) if is_distrust => {
+            stage::lay_down(installer, dir, Some(&parts), origin, progress)?;
+            Ok(Way::Staged(dir.to_owned()))
+        }
+        _ => Err(refused(&error, is_distrust)),
+    }
 }
 
 /// Kernel and joined initrd, written and read back.
@@ -192,15 +233,21 @@ fn fetch(
     bring(&pinned, origin, draft, &mut |length| progress(&name, length, blob.length))
 }
 
+/// Did the kernel refuse it for its signature? In lockdown it says of one that nobody signed that it is not permitted, as to somebody who is not root.
+fn is_distrust(error: &io::Error, kernel: &dyn Kernel) -> bool {
+    match Errno::from_io_error(error) {
+        Some(Errno::KEYREJECTED | Errno::NOKEY | Errno::NODATA | Errno::BADMSG | Errno::NOPKG) => true,
+        Some(Errno::PERM | Errno::ACCESS) => kernel.is_locked_down(),
+        _ => false,
+    }
+}
+
 /// What kexec_file_load(2) says, in words.
-fn refused(error: &io::Error) -> Failure {
-    use rustix::io::Errno;
+fn refused(error: &io::Error, is_distrust: bool) -> Failure {
     let signature =
         "Secure Boot lets this medium start signed kernels only, and it does not trust this one's signature";
     let (problem, remedy) = match Errno::from_io_error(error) {
-        Some(Errno::KEYREJECTED | Errno::NOKEY | Errno::NODATA | Errno::BADMSG | Errno::NOPKG) => {
-            (signature, SECURE_BOOT)
-        }
+        _ if is_distrust => (signature, SECURE_BOOT),
         Some(Errno::PERM | Errno::ACCESS) => {
             ("the running kernel does not permit it", "run this as root, from the medium")
         }

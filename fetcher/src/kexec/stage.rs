@@ -16,7 +16,7 @@ use anode_bundle::name::SafePath;
 use anode_bundle::pack::{Boot, Loaders};
 use rustix::fs::statvfs;
 
-use super::draft::{Draft, failed};
+use super::draft::{Draft, Whole, failed};
 use super::{Installer, MIB, compose, fetch, total};
 use crate::blob::Origin;
 use crate::error::Failure;
@@ -73,6 +73,17 @@ pub fn stage(
     origin: &mut Origin<'_>,
     progress: &mut dyn FnMut(&str, u64, u64),
 ) -> Result<(), Failure> {
+    lay_down(installer, dir, None, origin, progress)
+}
+
+/// As [`stage()`], with a kernel and an initrd that were brought already.
+pub(super) fn lay_down(
+    installer: &Installer<'_>,
+    dir: &Path,
+    parts: Option<&[Whole; 2]>,
+    origin: &mut Origin<'_>,
+    progress: &mut dyn FnMut(&str, u64, u64),
+) -> Result<(), Failure> {
     let boot = installer.boot;
     let Some(loaders) = &boot.loaders else { return Err(Failure::Internal("a stage without loaders".to_owned())) };
     let menu = menu(installer.command_line)?;
@@ -82,7 +93,18 @@ pub fn stage(
     let files = [loaders.menu.as_str(), KERNEL, INITRD, LOADER, &grub, LIST];
     let mut stage = Stage { dir, files, is_complete: false };
     stage.begin().map_err(|error| failed(Some(dir), &error))?;
-    compose(installer, origin, progress, &mut |name| Draft::on_disk(stage.draft(name)))?;
+    match parts {
+        None => drop(compose(installer, origin, progress, &mut |name| Draft::on_disk(stage.draft(name)))?),
+        Some([image, initrd]) => {
+            let copy = |name, whole| {
+                let mut draft = Draft::on_disk(stage.draft(name))?;
+                draft.append_whole(whole)?;
+                draft.finish()
+            };
+            copy(KERNEL, image)?.read_back(std::slice::from_ref(&boot.kernel), &[])?;
+            copy(INITRD, initrd)?.read_back(&boot.initrd, installer.archive)?;
+        }
+    }
     for (blob, name) in [(&loaders.shim, LOADER), (&loaders.grub, &grub)] {
         let mut draft = Draft::on_disk(stage.draft(name))?;
         fetch(blob, &mut draft, origin, progress)?;

@@ -18,9 +18,10 @@ use crate::transport::{Credentials, Https, Limits, Settings};
 pub(super) struct Paper {
     /// In lockdown: the one key that it trusts; empty where it does not say.
     pub(super) trusted: Option<&'static str>,
-    free: Option<u64>,
-    answer: Option<i32>,
-    given: Option<(Vec<u8>, Vec<u8>, String)>,
+    pub(super) free: Option<u64>,
+    /// The number of the error with which it refuses.
+    pub(super) answer: Option<i32>,
+    pub(super) given: Option<(Vec<u8>, Vec<u8>, String)>,
 }
 
 impl Paper {
@@ -110,7 +111,7 @@ fn load_with(boot: &Boot, cache: Option<&Folder>, kernel: &mut Paper) -> Result<
     let mut heard = Vec::new();
     let installer = Installer { boot, command_line: "quiet splash", archive: &archive() };
     let mut progress = |_: &str, length, total| heard.push((length, total));
-    with_origin(cache, |origin| load(&installer, kernel, origin, &mut progress)).map(|()| heard)
+    with_origin(cache, |origin| load(&installer, kernel, None, origin, &mut progress)).map(|_| heard)
 }
 
 #[test]
@@ -185,6 +186,10 @@ fn what_the_kernel_refuses_is_said_in_words_with_a_remedy() {
         assert!(failure.to_string().contains(words), "{failure}");
         assert!(!failure.remedy().is_empty());
     }
+    // In lockdown, nobody is told to become root who is root already.
+    let mut kernel = Paper { answer: Some(1), trusted: Some(""), ..Paper::new() };
+    let failure = load_with(&boot(), None, &mut kernel).unwrap_err();
+    assert!(failure.to_string().contains("does not trust") && failure.remedy().contains("Secure Boot"), "{failure}");
 }
 
 #[test]

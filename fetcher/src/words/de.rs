@@ -57,6 +57,7 @@ pub(super) const WORDS: Words = Words {
     memory: "der Speicher dieses Computers",
     folder: "Ziel",
     staged: "Der Computer startet neu, in die Installation. Bis dieses Medium wieder gestartet wird, liegen die Antworten lesbar im Ziel, auch Passwörter.",
+    perhaps_staged: "Nimmt dieser Computer den Kernel der Installation nicht an, startet er neu, in die Installation. Bis dieses Medium wieder gestartet wird, liegen die Antworten dann lesbar in {place}, auch Passwörter.",
     unpinned: "Vorsicht: Die Installation lädt Teile nach, die nicht festgelegt sind: {how}",
     hidden: "(nicht angezeigt)",
     confirm: "Fortfahren? (ja/nein)",

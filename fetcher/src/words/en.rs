@@ -32,6 +32,7 @@ pub(super) const WORDS: Words = Words {
     memory: "the memory of this computer",
     folder: "Target",
     staged: "The machine will start anew, into the installer. Until this medium is started again, the answers lie in the target in readable form, passwords among them.",
+    perhaps_staged: "If this machine does not take the installer's kernel, it will start anew, into the installer. Until this medium is started again, the answers then lie in {place} in readable form, passwords among them.",
     unpinned: "Careful: the installer fetches parts that are not pinned: {how}",
     hidden: "(not shown)",
     confirm: "Go ahead? (yes/no)",

@@ -122,6 +122,7 @@ pub(crate) struct Words {
     pub memory: &'static str,
     pub folder: &'static str,
     pub staged: &'static str,
+    pub perhaps_staged: &'static str,
     pub unpinned: &'static str,
     pub hidden: &'static str,
     pub confirm: &'static str,

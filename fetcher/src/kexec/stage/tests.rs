@@ -8,11 +8,12 @@ use tempfile::TempDir;
 
 use super::super::draft::padding;
 use super::super::tests::{
-    FIRST, KERNEL as KERNEL_BYTES, Paper, SECOND, archive, blob, boot, serve, signed, with_origin,
+    FIRST, KERNEL as KERNEL_BYTES, Paper, SECOND, archive, blob, boot, manifest, serve, signed, with_origin,
 };
 use super::*;
 use crate::hand_over::Way;
-use crate::kexec::way;
+use crate::kexec::{load, way};
+use crate::transport::tests::server::Server;
 
 const SHIM: &[u8] = b"a shim";
 const GRUB: &[u8] = b"a GRUB";
@@ -217,4 +218,92 @@ fn an_installer_is_staged_only_where_it_can_not_be_loaded_and_brings_its_loaders
     // Before anything is asked or fetched.
     fs::create_dir(folder.path().join(FOLDER)).unwrap();
     assert!(way(&manifest, kernel, dir).unwrap_err().to_string().contains("nothing is overwritten"));
+}
+
+/// Whoever asks twice gets nothing.
+fn serve_once(bytes: &'static [u8]) -> Vec<String> {
+    let asked = std::sync::atomic::AtomicBool::new(false);
+    let server = Server::plain(move |_, out| {
+        if asked.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            return out.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        }
+        out.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", bytes.len()).as_bytes())?;
+        out.write_all(bytes)
+    });
+    vec![server.base() + "/part"]
+}
+
+/// Loaded by a kernel in lockdown that answers so, or staged.
+fn tried(answer: Option<i32>, trusted: Option<&'static str>, dir: &Path) -> (Result<Way, Failure>, Paper) {
+    let mut boot = whole();
+    boot.kernel.urls = serve_once(KERNEL_BYTES);
+    (boot.initrd[0].urls, boot.initrd[1].urls) = (serve_once(FIRST), serve_once(SECOND));
+    let installer = Installer { boot: &boot, command_line: "quiet", archive: &archive() };
+    let mut kernel = Paper { answer, trusted, ..Paper::new() };
+    let done = with_origin(None, |origin| load(&installer, &mut kernel, Some(dir), origin, &mut |_, _, _| {}));
+    (done, kernel)
+}
+
+#[test]
+fn what_the_kernel_does_not_trust_is_staged_from_memory_and_nothing_is_fetched_twice() {
+    let by_itself = TempDir::new().unwrap();
+    staged(by_itself.path(), &whole(), "quiet").unwrap();
+    for number in [libc::EKEYREJECTED, libc::ENOKEY, libc::ENODATA, libc::EPERM] {
+        let folder = TempDir::new().unwrap();
+        let (done, kernel) = tried(Some(number), Some("aa11"), folder.path());
+        assert_eq!(done.unwrap(), Way::Staged(folder.path().to_owned()));
+        assert!(kernel.given.is_none());
+        assert_eq!(found(folder.path()), found(by_itself.path()));
+        for name in [MENU, KERNEL, INITRD, LOADER, "EFI/anode/grubx64.efi", LIST] {
+            let bytes = |dir: &TempDir| fs::read(dir.path().join(name)).unwrap();
+            assert_eq!(bytes(&folder), bytes(&by_itself), "{name}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_staged_of_what_the_kernel_takes_or_refuses_for_another_reason() {
+    let locked = Some("aa11");
+    let folder = TempDir::new().unwrap();
+    let (done, kernel) = tried(None, locked, folder.path());
+    assert_eq!(done.unwrap(), Way::AtOnce);
+    assert_eq!(kernel.given.unwrap().0, KERNEL_BYTES);
+    for (number, trusted) in [
+        (libc::ENOMEM, locked),
+        (libc::ENOEXEC, locked),
+        (libc::EBUSY, locked),
+        (libc::EIO, locked),
+        (libc::EPERM, None),
+    ] {
+        let (done, _) = tried(Some(number), trusted, folder.path());
+        assert_eq!(done.unwrap_err().exit().number(), 40);
+    }
+    // There is something in the way.
+    fs::create_dir_all(folder.path().join("EFI/anode")).unwrap();
+    let before = found(folder.path());
+    let (done, _) = tried(Some(libc::EKEYREJECTED), locked, folder.path());
+    assert!(done.unwrap_err().to_string().contains("nothing is overwritten"));
+    assert_eq!(found(folder.path()), before);
+}
+
+#[test]
+fn a_kernel_is_tried_only_where_nobody_knows_whether_it_is_trusted() {
+    let folder = TempDir::new().unwrap();
+    let dir = Some(folder.path());
+    let locked = Paper { trusted: Some("aa11"), ..Paper::new() };
+    let silent = Paper { trusted: Some(""), ..Paper::new() };
+    let mut unknown = manifest(None);
+    let ask = |manifest: &_, kernel: &Paper, dir| way(manifest, Some(kernel), dir).unwrap();
+    assert_eq!(ask(&unknown, &locked, dir), Way::AtOnce);
+    unknown.boot.as_mut().unwrap().loaders = Some(loaders());
+    assert_eq!(ask(&unknown, &locked, dir), Way::Tried(folder.path().to_owned()));
+    assert_eq!(ask(&unknown, &locked, None), Way::AtOnce);
+    assert_eq!(ask(&unknown, &Paper::new(), dir), Way::AtOnce);
+    let mut known = signed("aa11");
+    known.boot.as_mut().unwrap().loaders = Some(loaders());
+    assert_eq!(ask(&known, &locked, dir), Way::AtOnce);
+    assert_eq!(ask(&known, &silent, dir), Way::Tried(folder.path().to_owned()));
+    // Without room for it there is still the direct way.
+    unknown.boot.as_mut().unwrap().initrd[0].length = u64::MAX;
+    assert_eq!(ask(&unknown, &locked, dir), Way::AtOnce);
 }
