@@ -11,6 +11,7 @@ pub mod cpio;
 pub mod deb;
 pub mod draft;
 pub mod elf;
+mod firmware;
 pub mod host;
 pub mod initramfs;
 pub mod iso;
