@@ -3,6 +3,7 @@
 //! Written beside its place and moved there when it is complete; never over anything. Every date in it is the site's, every number is fixed, so that the same
 //! inputs give the same bytes. An image with a code or a key says so in its first descriptor ([`has_secret`]): it is not published by mistake.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::PermissionsExt as _;
@@ -127,7 +128,8 @@ pub fn write(place: &Place, disc: &Disc<'_>) -> Result<u64> {
     stage.put("boot/grub/grub.cfg", menu.main().as_bytes())?;
     stage.put("boot/grub/entries.cfg", menu.entries().as_bytes())?;
     stage.put("boot/grub/loopback.cfg", AS_A_FILE.as_bytes())?;
-    stage.put(&format!("boot/grub/{}/grub.cfg", efi.platform), menu.platform().as_bytes())?;
+    let first_menu = format!("boot/grub/{}/grub.cfg", efi.platform);
+    stage.put(&first_menu, menu.platform().as_bytes())?;
     if let Some(splash) = disc.splash {
         stage.put("boot/grub/splash.png", splash)?;
         stage.put("boot/grub/font.pf2", &recipe.open("grub-common")?.read("usr/share/grub/ascii.pf2")?)?;
@@ -137,11 +139,12 @@ pub fn write(place: &Place, disc: &Disc<'_>) -> Result<u64> {
     stage.put("anode/id", format!("{}\n", system.id).as_bytes())?;
     stage.put("anode/medium.json", &system.description)?;
     stage.put("anode/packages.json", &bill(recipe)?)?;
-    for (name, bytes) in [&efi.first, &efi.second] {
-        stage.put(&format!("EFI/BOOT/{name}"), bytes)?;
-    }
+    let [first, second] = [efi.first.0, efi.second.0].map(|name| format!("EFI/BOOT/{name}"));
+    stage.put(&first, &efi.first.1)?;
+    stage.put(&second, &efi.second.1)?;
     let fat = draft.path().join("efi.img");
-    write_fat(&fat, &stage, &[efi.first.0, efi.second.0], date)?;
+    // On a stick with several partitions the firmware starts GRUB from the FAT, where it looks for its menu first, and complains if there is none.
+    write_fat(&fat, &stage, &[&first, &second, &first_menu], date)?;
     if let Some(bios) = &bios {
         stage.put("boot/grub/bios.img", &bios.disc)?;
         fs::write(draft.path().join("sector.img"), &bios.sector).context("writing a temporary file")?;
@@ -228,11 +231,13 @@ fn bill(recipe: &Recipe<'_>) -> Result<Vec<u8>> {
 }
 
 /// The partition that a UEFI reads.
-fn write_fat(image: &Path, stage: &Stage, names: &[&str], date: Moment) -> Result<()> {
-    let folder = stage.folder.join("EFI/BOOT");
+fn write_fat(image: &Path, stage: &Stage, files: &[&str], date: Moment) -> Result<()> {
     let mut size = FREE;
-    for name in names {
-        size += fs::metadata(folder.join(name))?.len().next_multiple_of(4096);
+    let mut folders = BTreeSet::new();
+    for file in files {
+        size += fs::metadata(stage.folder.join(file))?.len().next_multiple_of(4096);
+        let above = Path::new(file).ancestors().skip(1).filter(|folder| *folder != Path::new(""));
+        folders.extend(above.map(|folder| format!("::/{}", folder.display())));
     }
     let file = fs::File::create(image).context("writing a temporary file")?;
     // Tables and folders take less than the rest of the last mebibyte and one more.
@@ -241,10 +246,12 @@ fn write_fat(image: &Path, stage: &Stage, names: &[&str], date: Moment) -> Resul
     let image = image.to_string_lossy().into_owned();
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     Tool::Mformat.run(&words(&["-i", &image, "-v", LABEL, "-N", SERIAL, "-c", "8", "::"]), Some(date))?;
-    Tool::Mmd.run(&words(&["-i", &image, "::/EFI", "::/EFI/BOOT"]), Some(date))?;
-    for name in names {
-        let from = folder.join(name).to_string_lossy().into_owned();
-        Tool::Mcopy.run(&words(&["-i", &image, &from, &format!("::/EFI/BOOT/{name}")]), Some(date))?;
+    let mut folders_wanted = words(&["-i", &image]);
+    folders_wanted.extend(folders);
+    Tool::Mmd.run(&folders_wanted, Some(date))?;
+    for file in files {
+        let from = stage.folder.join(file).to_string_lossy().into_owned();
+        Tool::Mcopy.run(&words(&["-i", &image, &from, &format!("::/{file}")]), Some(date))?;
     }
     Ok(())
 }
