@@ -61,6 +61,7 @@ pub trait Host {
 pub fn run(host: &mut dyn Host, arguments: Vec<OsString>) -> ExitCode {
     // Known even if the rest of the command line is not understood: whoever reads JSON gets JSON.
     let json = arguments.iter().any(|argument| argument == "--json");
+    let spoken = spoken(&arguments).or_else(|| Language::of(&host.locale()?)).unwrap_or_default();
     let mut warnings = Vec::new();
     let done = arguments::parse(arguments).and_then(|command| perform(host, command, &mut warnings));
     match done {
@@ -74,15 +75,24 @@ pub fn run(host: &mut dyn Host, arguments: Vec<OsString>) -> ExitCode {
             }
         },
         Err(failure) => {
-            for line in outcome::error_lines(&failure) {
-                host.terminal().say(&line);
-            }
+            let terminal = host.terminal();
+            let lines = match terminal.is_typed() {
+                true => outcome::error_rows(&failure, spoken),
+                false => outcome::error_lines(&failure),
+            };
+            lines.iter().for_each(|line| terminal.say(line));
             if json {
                 let _ = host.print(&outcome::failure_json(&failure, warnings));
             }
             failure.exit()
         }
     }
+}
+
+/// The language that the command line names, whatever else is wrong with it.
+fn spoken(arguments: &[OsString]) -> Option<Language> {
+    let named = arguments.iter().position(|argument| argument == "--lang")?;
+    Language::of(arguments.get(named + 1)?.to_str()?)
 }
 
 fn print(host: &mut dyn Host, outcome: &Outcome, json: bool, warnings: Vec<String>) -> io::Result<()> {

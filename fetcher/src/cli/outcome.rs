@@ -4,8 +4,10 @@ use anode_bundle::Moment;
 use anode_bundle::name::SiteId;
 use serde::Serialize;
 
+use crate::console::{WIDTH, fold};
 use crate::error::Failure;
 use crate::hand_over::Selection;
+use crate::words::Language;
 
 /// A run that reached its end.
 pub(super) enum Outcome {
@@ -95,14 +97,29 @@ pub(super) fn failure_json(failure: &Failure, warnings: Vec<String>) -> String {
     json(&Done { ok: false, exit: exit.number(), what, warnings })
 }
 
-/// `error:` once for each problem, then what to do.
+/// `error:` once for each problem, then what to do: whole lines for a pipe.
 pub(super) fn error_lines(failure: &Failure) -> Vec<String> {
-    let mut lines = match failure {
-        Failure::Answers(refusals) => refusals.iter().map(|refusal| format!("error: {refusal}")).collect(),
-        failure => vec![format!("error: {failure}")],
+    labelled(failure).into_iter().map(|(label, text)| format!("{label}{text}")).collect()
+}
+
+/// The same for a person at a screen: folded behind its label, and below a heading where they speak another language.
+pub(super) fn error_rows(failure: &Failure, language: Language) -> Vec<String> {
+    let mut rows: Vec<String> = language.details().map(str::to_owned).into_iter().collect();
+    for (label, text) in labelled(failure) {
+        let blank = " ".repeat(label.len());
+        let folded = fold(&text, WIDTH - label.len()).into_iter().enumerate();
+        rows.extend(folded.map(|(number, row)| format!("{}{row}", if number == 0 { label } else { &blank })));
+    }
+    rows
+}
+
+fn labelled(failure: &Failure) -> Vec<(&'static str, String)> {
+    let problems = match failure {
+        Failure::Answers(refusals) => refusals.iter().map(ToString::to_string).collect(),
+        failure => vec![failure.to_string()],
     };
-    lines.push(format!("help: {}", failure.remedy()));
-    lines
+    let problems = problems.into_iter().map(|problem| ("error: ", problem));
+    problems.chain([("help: ", failure.remedy())]).collect()
 }
 
 fn json<T: Serialize>(value: &T) -> String {

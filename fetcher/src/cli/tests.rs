@@ -15,6 +15,8 @@ struct Paper {
     said: Vec<String>,
     printed: String,
     torn: bool,
+    /// A person sits in front of it.
+    watched: bool,
 }
 
 impl Terminal for Paper {
@@ -32,7 +34,7 @@ impl Terminal for Paper {
     }
 
     fn is_typed(&self) -> bool {
-        false
+        self.watched
     }
 }
 
@@ -177,6 +179,36 @@ fn usage_errors_are_json_too_when_json_was_asked_for() {
     let (_, paper) = run_line("activate --json --nonsense");
     let json: Value = serde_json::from_str(&paper.printed).unwrap();
     assert_eq!((&json["exit"], &json["code"]), (&2.into(), &"usage".into()));
+}
+
+#[test]
+fn on_a_screen_what_went_wrong_is_folded_behind_its_label_and_what_is_english_is_said_to_be() {
+    let code = "activate --code 0000-0000-0000-0000 --files /tmp/does-not-exist-yet";
+    for (language, heading) in [("en", None), ("de", Some("Einzelheiten (englisch):"))] {
+        for line in [format!("{code} {REACH} --lang {language}"), format!("nonsense --lang {language}")] {
+            let mut paper = Paper { watched: true, ..Paper::default() };
+            let _ = run(&mut paper, line.split_whitespace().map(OsString::from).collect());
+            let mut rows = paper.said.iter().map(String::as_str).peekable();
+            assert_eq!(rows.next_if(|row| !row.starts_with("error: ")), heading, "{:?}", paper.said);
+            let rows: Vec<&str> = rows.collect();
+            assert!(rows.len() > 1 && rows.iter().all(|row| row.chars().count() < 80), "{rows:?}");
+            // The same words as in a pipe, where each line is whole.
+            let whole = run_line(&line).1.said.join(" ");
+            let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            assert_eq!(words(&rows.join(" ")), words(&whole));
+        }
+    }
+    // A row behind the first one stands below it, not below the label.
+    let mut paper = Paper { watched: true, ..Paper::default() };
+    let line =
+        format!("update --site https://example.invalid --root /nowhere/{} --state /nowhere/state", "a/".repeat(25));
+    let _ = run(&mut paper, line.split_whitespace().map(OsString::from).collect());
+    let [first, second, ..] = paper.said.as_slice() else { panic!("{:?}", paper.said) };
+    assert!(
+        first.starts_with("error: reading `/nowhere/a/a/") && second.starts_with("       no such"),
+        "{:?}",
+        paper.said
+    );
 }
 
 #[test]

@@ -30,6 +30,7 @@ use crate::hand_over::Way;
 
 use crate::words::{Language, Words, fill};
 use progress::Transfer;
+pub(crate) use terminal::EachKey;
 pub use terminal::{Echo, Standard, Terminal, Verdicts};
 
 /// How often a code may be mistyped.
@@ -344,7 +345,12 @@ impl Person for Console<'_> {
             Event::Root { version } => fill(self.words.new_root, &[("version", &version.to_string())]),
             Event::Current { release, issued, source, .. } => {
                 let (release, date) = (release.to_string(), issued.date());
-                fill(self.words.current, &[("release", &release), ("date", &date), ("source", source)])
+                let source = match source.as_str() {
+                    "state" => self.words.from_state.to_owned(),
+                    "cache" => self.words.from_copy.to_owned(),
+                    address => fill(self.words.from_mirror, &[("address", address)]),
+                };
+                fill(self.words.current, &[("release", &release), ("date", &date), ("source", &source)])
             }
             Event::Offline { issued, until } => {
                 fill(self.words.offline, &[("date", &issued.date()), ("until", &until.date())])

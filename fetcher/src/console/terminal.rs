@@ -4,9 +4,13 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr, tcsetattr,
+};
 use zeroize::Zeroizing;
 
 use super::keys::{Keys, Pressed};
@@ -107,6 +111,51 @@ fn read_line(show: &mut dyn FnMut(&str) -> io::Result<()>, mut keys: Keys) -> io
             Pressed::End => return Ok(None),
             Pressed::GiveUp => return Err(io::ErrorKind::Interrupted.into()),
         }
+    }
+}
+
+impl Standard {
+    /// Waits for something to read, at most so long; is there something? Nothing is read.
+    pub(crate) fn typed_within(time: Duration) -> io::Result<bool> {
+        let stdin = io::stdin();
+        let mut waited = [PollFd::new(&stdin, PollFlags::IN)];
+        let time =
+            Timespec { tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() };
+        match poll(&mut waited, Some(&time)) {
+            Ok(count) => Ok(count > 0),
+            Err(Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Forgets what was typed and not read, also the rest of a key that sends several bytes.
+    pub(crate) fn forget_typed() {
+        std::thread::sleep(Duration::from_millis(50));
+        let _ = tcflush(io::stdin(), QueueSelector::IFlush);
+    }
+
+    /// Asks with everything shown; `TimedOut`, if no line is typed for so long.
+    pub(crate) fn ask_within(question: &str, time: Duration) -> io::Result<Option<Zeroizing<String>>> {
+        let mut screen = io::stderr();
+        write!(screen, "{question}: ")?;
+        screen.flush()?;
+        if !Standard::typed_within(time)? {
+            writeln!(screen)?;
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        read_line(&mut |_| Ok(()), Keys::plain())
+    }
+}
+
+/// A terminal where each key can be read at once and none is shown, until this is dropped.
+pub(crate) struct EachKey {
+    _quiet: Quiet,
+}
+
+impl EachKey {
+    /// What was typed before is forgotten.
+    pub(crate) fn begin() -> io::Result<EachKey> {
+        Ok(EachKey { _quiet: Quiet::begin()? })
     }
 }
 

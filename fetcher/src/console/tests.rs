@@ -192,6 +192,25 @@ fn with_a_code_given_nothing_is_asked() {
 }
 
 #[test]
+fn where_a_release_came_from_is_said_in_words() {
+    let told = |language, source: &str| {
+        let mut typist = Typist::default();
+        let mut console = Console::new(&mut typist, language, None, Vec::new(), None);
+        let (issued, source) = (Moment::EPOCH, source.to_owned());
+        console.tell(&Event::Current { timestamp: 7, release: 3, issued, source });
+        typist.seen
+    };
+    for (source, english, german) in [
+        ("https://a.example/", "from https://a.example/.", "von https://a.example/."),
+        ("state", "known from before.", "schon von vorher bekannt."),
+        ("cache", "from the copy on the medium.", "aus der Kopie auf dem Medium."),
+    ] {
+        assert_eq!(told(Language::English, source), format!("Release 3 of 1970-01-01, {english}\n"));
+        assert_eq!(told(Language::German, source), format!("Release 3 vom 1970-01-01, {german}\n"));
+    }
+}
+
+#[test]
 fn a_passphrase_is_typed_twice_never_shown_and_stays_what_it_is() {
     let prompts = [prompt("phrase", PromptType::Passphrase, None)];
     let (answers, typist) = answer(&prompts, &["short", "short", "correct horse", "correct horse"]);

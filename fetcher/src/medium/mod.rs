@@ -10,6 +10,7 @@ mod command;
 mod firmware;
 mod log;
 mod mirror;
+mod screen;
 mod session;
 mod site;
 

@@ -37,6 +37,8 @@ pub(super) struct Presets {
     pub code: Option<Zeroizing<String>>,
     pub profile: Option<String>,
     pub proxy: Option<String>,
+    /// How many seconds a machine without a person waits for its next try; 0: for a person.
+    pub retry: Option<u64>,
     pub consoles: Vec<String>,
     /// Words with an address that the fetcher would not take.
     pub refused: Vec<String>,
@@ -65,6 +67,7 @@ impl Presets {
                 "anode.code" => presets.code = text().map(Zeroizing::new),
                 "anode.profile" => presets.profile = text(),
                 "anode.proxy" => presets.proxy = text(),
+                "anode.retry" => presets.retry = value.parse().ok(),
                 // `ttyS0,115200n8`: what follows the name was the kernel's affair.
                 "console" => presets.consoles.extend(value.split(',').next().map(str::to_owned)),
                 _ => {}

@@ -30,6 +30,9 @@ pub(super) fn rule(kind: PromptType) -> Option<&'static str> {
     })
 }
 
+/// What introduces the details of a failure.
+pub(super) const DETAILS: &str = "Einzelheiten (englisch):";
+
 pub(super) const WORDS: Words = Words {
     code: "Aktivierungscode",
     code_wrong: "Das ist kein Code: Er {problem}. Nichts wurde gesendet. Bitte erneut eingeben.",
@@ -66,7 +69,10 @@ pub(super) const WORDS: Words = Words {
     yes_or_no: "Bitte `ja` oder `nein` eingeben.",
     done: "{count} Dateien liegen in {folder}",
     new_root: "Das Root-Dokument der Site hat jetzt Version {version}.",
-    current: "Release {release} vom {date}, von {source}.",
+    current: "Release {release} vom {date}, {source}.",
+    from_mirror: "von {address}",
+    from_state: "schon von vorher bekannt",
+    from_copy: "aus der Kopie auf dem Medium",
     offline: "Kein Spiegel antwortet: Es gilt die Kopie vom {date}, brauchbar bis {until}.",
     deriving: "Der Schlüssel des Codes wird berechnet; das dauert einen Moment.",
     warning: "Warnung: {text}",
@@ -155,6 +161,8 @@ pub(super) const MEDIUM: MediumWords = MediumWords {
     wireless_failed: "Die Verbindung mit dem WLAN gelang nicht; das Protokoll sagt, warum.",
     error: "Fehler {number}  {name}",
     to_do: "Was zu tun ist: {remedy}",
+    retry: "Neuer Versuch in {time}. Beliebige Taste: Menü.",
+    any_key: "Beliebige Taste: Menü.",
     more: "Eingabetaste für mehr, q für zurück",
     log_written: "Das Protokoll liegt auf dem Stick: anode-log.txt",
     log_not_written: "Das Protokoll lässt sich nicht schreiben: Das Medium ist schreibgeschützt oder kein Stick.",

@@ -69,6 +69,15 @@ impl Language {
         }
     }
 
+    /// What introduces the details of a failure, which are in English; `None`: nothing need.
+    #[must_use]
+    pub(crate) fn details(self) -> Option<&'static str> {
+        match self {
+            Self::English => None,
+            Self::German => Some(de::DETAILS),
+        }
+    }
+
     /// What the medium says around the fetcher.
     #[must_use]
     pub(crate) fn medium(self) -> &'static MediumWords {
@@ -132,6 +141,9 @@ pub(crate) struct Words {
     pub done: &'static str,
     pub new_root: &'static str,
     pub current: &'static str,
+    pub from_mirror: &'static str,
+    pub from_state: &'static str,
+    pub from_copy: &'static str,
     pub offline: &'static str,
     pub deriving: &'static str,
     pub warning: &'static str,

@@ -79,6 +79,8 @@ pub(crate) struct MediumWords {
     pub error: &'static str,
     pub to_do: &'static str,
     pub more: &'static str,
+    pub retry: &'static str,
+    pub any_key: &'static str,
     pub log_written: &'static str,
     pub log_not_written: &'static str,
     pub done_before: &'static str,

@@ -44,8 +44,8 @@ impl Serial {
     pub(crate) fn find(&mut self, words: &[&str]) -> Option<usize> {
         let new = self.plain().text.get(self.seen..)?.to_vec();
         let places = words.iter().enumerate().filter_map(|(number, word)| Some((place(&new, word)?, number)));
-        let (at, number) = places.min()?;
-        self.seen += at + words[number].len();
+        let ((_, end), number) = places.min()?;
+        self.seen += end;
         Some(number)
     }
 
@@ -61,8 +61,22 @@ impl Serial {
     }
 }
 
-fn place(text: &[u8], word: &str) -> Option<usize> {
-    text.windows(word.len()).position(|window| window == word.as_bytes())
+/// Where it begins and ends. A long line is folded somewhere: each of its blanks may be the end of a row, and what the next one is indented by.
+fn place(text: &[u8], word: &str) -> Option<(usize, usize)> {
+    (0..text.len()).find_map(|start| Some((start, start + length(&text[start..], word.as_bytes())?)))
+}
+
+/// How much of a text the words at its beginning take.
+fn length(text: &[u8], word: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    for byte in word {
+        match text.get(at)? {
+            b'\n' if *byte == b' ' => at += 1 + text[at + 1..].iter().take_while(|byte| **byte == b' ').count(),
+            found if found == byte => at += 1,
+            _ => return None,
+        }
+    }
+    Some(at)
 }
 
 /// Text without the sequences that move the cursor or colour it (ECMA-48).
@@ -110,6 +124,15 @@ impl Plain {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_found_in_a_line_that_was_folded() {
+        let text = b"error: the server answers\n       400; it may";
+        assert_eq!(place(text, "server answers 400; it"), Some((11, 40)));
+        assert_eq!(place(text, "the server answers"), Some((7, 25)));
+        assert_eq!(place(text, "answers  400"), None);
+        assert_eq!(place(text, "may want"), None);
+    }
 
     #[test]
     fn words_are_found_between_sequences_that_move_and_colour() {

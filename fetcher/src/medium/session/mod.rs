@@ -8,6 +8,7 @@ mod keyboard;
 mod memory;
 mod network;
 mod pages;
+mod patience;
 mod stage;
 mod wireless;
 
@@ -15,6 +16,7 @@ mod wireless;
 mod tests;
 
 use std::io;
+use std::time::Duration;
 
 use anode_bundle::ExitCode;
 use anode_bundle::display::line;
@@ -23,10 +25,12 @@ use zeroize::Zeroizing;
 
 use super::Machine;
 use super::mirror::NOT_ENDED;
+use super::screen::Screen;
 use super::site::{Presets, Site};
-use crate::console::{Echo, Terminal, WIDTH, fold};
+use crate::console::{Echo, WIDTH, fold};
 use crate::words::{Language, MediumWords, fill};
 use activate::Loaded;
+use patience::Patience;
 
 /// How a session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +102,7 @@ enum Way {
 /// One conversation.
 pub struct Session<'t> {
     machine: Machine,
-    terminal: &'t mut dyn Terminal,
+    terminal: &'t mut dyn Screen,
     site: Site,
     presets: Presets,
     language: Language,
@@ -109,12 +113,13 @@ pub struct Session<'t> {
     wanted_again: bool,
     /// Where the installer lies staged.
     place: Option<stage::Place>,
+    patience: Patience,
     /// How the terminal was before anything ran in it.
     modes: Option<Termios>,
 }
 
 impl<'t> Session<'t> {
-    pub(super) fn new(machine: Machine, terminal: &'t mut dyn Terminal) -> Session<'t> {
+    pub(super) fn new(machine: Machine, terminal: &'t mut dyn Screen) -> Session<'t> {
         let (site, presets) = (Site::read(&machine), Presets::read(&machine));
         let language = presets.language.or_else(|| Language::of(&site.language)).unwrap_or_default();
         let modes = tcgetattr(io::stdin()).ok();
@@ -128,6 +133,7 @@ impl<'t> Session<'t> {
             offline: false,
             wanted_again: false,
             place: None,
+            patience: Patience::default(),
             modes,
         }
     }
@@ -144,7 +150,7 @@ impl<'t> Session<'t> {
         let mut step = if self.may_begin()? { Step::WaitForNetwork } else { Step::Rest };
         loop {
             step = match step {
-                Step::WaitForNetwork => self.wait_for_network(),
+                Step::WaitForNetwork => self.wait_for_network()?,
                 Step::NetworkMenu => self.network_menu()?,
                 Step::Activate => match self.activate()? {
                     Loaded::Ready(told) => self.before_start(&told)?,
@@ -199,14 +205,20 @@ impl<'t> Session<'t> {
         }
     }
 
-    /// Shows ways on and waits until one of them is chosen.
-    fn choose(&mut self, ways: &[Way]) -> io::Result<Way> {
+    /// Shows ways on and waits until one of them is chosen; `TimedOut`, if nothing is typed for longer than `patience`.
+    fn choose(&mut self, ways: &[Way], patience: Option<Duration>) -> io::Result<Way> {
         self.say("");
         for (number, way) in ways.iter().enumerate() {
             self.say(&format!("{:3}  {}", number + 1, self.way(*way)));
         }
         loop {
-            let typed = self.ask(self.words.number, Echo::Shown)?;
+            let typed = match patience {
+                None => self.ask(self.words.number, Echo::Shown)?,
+                Some(patience) => {
+                    let typed = self.terminal.ask_within(self.words.number, patience)?;
+                    typed.ok_or(io::ErrorKind::UnexpectedEof)?
+                }
+            };
             let chosen = typed.trim().parse::<usize>().ok().and_then(|number| ways.get(number.checked_sub(1)?));
             match chosen {
                 Some(way) => return Ok(*way),
@@ -255,6 +267,7 @@ impl<'t> Session<'t> {
             Way::Proxy => return self.set_proxy().map(Some),
             Way::Wireless => return self.join_wireless().map(Some),
             Way::NetworkAgain => {
+                self.is_left();
                 self.network_up();
                 return Ok(Some(Step::WaitForNetwork));
             }
@@ -272,7 +285,7 @@ impl<'t> Session<'t> {
         self.say("");
         self.say(self.words.rest);
         let ways = self.with_common_ways(&[Way::OtherCode]);
-        let way = self.choose(&ways)?;
+        let way = self.choose(&ways, None)?;
         if way == Way::OtherCode {
             self.forget_presets();
             return Ok(Step::WaitForNetwork);

@@ -17,14 +17,20 @@ use crate::words::fill;
 const PATIENCE: Duration = Duration::from_secs(28);
 /// Where nobody is there to read it, it comes later: the script goes on, and some switches take a minute.
 const UNATTENDED_PATIENCE: Duration = Duration::from_secs(300);
+/// Between two looks at what the script says.
+const LOOK: Duration = Duration::from_millis(200);
 
 impl Session<'_> {
     /// Shows what happens until there is a network, or until it is clear that there is none.
-    pub(super) fn wait_for_network(&mut self) -> Step {
+    pub(super) fn wait_for_network(&mut self) -> io::Result<Step> {
         self.say("");
         self.say(self.words.network_wait);
-        let is_attended = !self.code_is_preset();
+        let is_attended = !self.is_alone();
         let end = Instant::now() + if is_attended { PATIENCE } else { UNATTENDED_PATIENCE };
+        let keys = if is_attended { None } else { self.terminal.each_key()? };
+        if !is_attended {
+            self.say(self.words.any_key);
+        }
         let mut shown = Vec::new();
         loop {
             let report = self.machine.text("run/anode/network").unwrap_or_default();
@@ -39,18 +45,25 @@ impl Session<'_> {
                 }
             }
             match overall.as_str() {
-                "up" => return Step::Activate,
+                "up" => return Ok(Step::Activate),
                 "none" if is_attended => break,
                 _ if Instant::now() > end => break,
-                _ => std::thread::sleep(Duration::from_millis(200)),
+                _ if is_attended => std::thread::sleep(LOOK),
+                _ if self.terminal.typed_within(LOOK)? => {
+                    self.terminal.forget_typed();
+                    self.is_seen();
+                    break;
+                }
+                _ => {}
             }
         }
+        drop(keys);
         if shown.is_empty() {
             self.say(self.words.no_interface);
         }
         // A machine without a card is here at once, and the copy on the medium is one of its ways on.
         self.wait_for_medium();
-        Step::NetworkMenu
+        Ok(Step::NetworkMenu)
     }
 
     /// `eth0 ready 192.0.2.10/24`
@@ -76,7 +89,7 @@ impl Session<'_> {
     }
 
     pub(super) fn network_menu(&mut self) -> io::Result<Step> {
-        let is_up = self.machine.text("run/anode/network").is_some_and(|report| report.starts_with("up"));
+        let is_up = self.network_is_up();
         self.say("");
         if !is_up {
             self.say(self.words.network_none);
@@ -92,7 +105,12 @@ impl Session<'_> {
             own.push(Way::GoOn);
         }
         let ways = self.with_common_ways(&own);
-        let way = self.choose(&ways)?;
+        let Some(way) = self.choose_or_go_on(&ways)? else {
+            if !self.network_is_up() {
+                self.network_up();
+            }
+            return Ok(Step::WaitForNetwork);
+        };
         if way == Way::GoOn {
             return Ok(Step::Activate);
         }

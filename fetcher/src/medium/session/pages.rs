@@ -7,6 +7,7 @@ use anode_bundle::ExitCode;
 use anode_bundle::display::line;
 use zeroize::Zeroizing;
 
+use super::patience::may_mend_itself;
 use super::{Session, Step, Way};
 use crate::console::{Echo, WIDTH, fold};
 use crate::medium::log::without_codes;
@@ -34,9 +35,14 @@ impl Session<'_> {
         );
         let own: &[Way] = if network { &[Way::Again, Way::Network] } else { &[Way::Again] };
         let ways = self.with_common_ways(own);
-        let way = self.choose(&ways)?;
+        let way = match may_mend_itself(exit) {
+            true => self.choose_or_go_on(&ways)?,
+            false => Some(self.choose(&ways, None)?),
+        };
+        let Some(way) = way else { return Ok(self.try_again()) };
         match way {
             Way::Again => {
+                self.is_left();
                 // What the medium presets and did not work is asked for now.
                 if (10..20).contains(&exit.number()) || exit == ExitCode::Usage {
                     self.forget_presets();

@@ -1,6 +1,7 @@
 //! Screens: what is shown at once fits 80 columns and 25 lines, in every language.
 
 use super::*;
+use crate::console::{EachKey, Terminal};
 
 /// Types nothing: what it is asked is over at once.
 #[derive(Default)]
@@ -24,6 +25,94 @@ impl Terminal for Silent {
 
     fn is_typed(&self) -> bool {
         true
+    }
+}
+
+impl Screen for Silent {
+    fn each_key(&mut self) -> io::Result<Option<EachKey>> {
+        Ok(None)
+    }
+
+    /// Somebody comes at once.
+    fn typed_within(&mut self, _time: Duration) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    fn forget_typed(&mut self) {}
+
+    fn ask_within(&mut self, question: &str, _time: Duration) -> io::Result<Option<Zeroizing<String>>> {
+        self.ask(question, Echo::Shown)
+    }
+}
+
+/// Nobody is there, or somebody presses a key so often and goes again.
+#[derive(Default)]
+struct Passing {
+    keys: usize,
+    said: Vec<String>,
+}
+
+impl Terminal for Passing {
+    fn say(&mut self, line: &str) {
+        self.said.push(line.to_owned());
+    }
+
+    fn overwrite(&mut self, line: &str) {
+        self.say(line);
+    }
+
+    fn ask(&mut self, question: &str, _echo: Echo) -> io::Result<Option<Zeroizing<String>>> {
+        panic!("nobody answers `{question}`")
+    }
+
+    fn is_typed(&self) -> bool {
+        true
+    }
+}
+
+impl Screen for Passing {
+    fn each_key(&mut self) -> io::Result<Option<EachKey>> {
+        Ok(None)
+    }
+
+    fn typed_within(&mut self, time: Duration) -> io::Result<bool> {
+        if self.keys == 0 {
+            std::thread::sleep(time);
+            return Ok(false);
+        }
+        self.keys -= 1;
+        Ok(true)
+    }
+
+    fn forget_typed(&mut self) {}
+
+    fn ask_within(&mut self, question: &str, time: Duration) -> io::Result<Option<Zeroizing<String>>> {
+        assert_eq!(time, Duration::from_secs(600));
+        self.say(question);
+        Err(io::ErrorKind::TimedOut.into())
+    }
+}
+
+#[test]
+fn a_menu_that_nobody_answers_gives_way_to_the_next_try_on_a_medium_with_a_code() {
+    for (keys, menus) in [(0, 0), (1, 1), (2, 2)] {
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["etc/anode", "proc", "lib/anode", "run/anode"] {
+            std::fs::create_dir_all(root.path().join(folder)).unwrap();
+        }
+        std::fs::write(root.path().join("proc/cmdline"), "anode.lang=en anode.retry=1").unwrap();
+        std::fs::write(root.path().join("etc/anode/code"), "0123-4567-89AB-CDER").unwrap();
+        std::fs::write(root.path().join("run/anode/network"), "none\neth0 no-link \n").unwrap();
+        let mut passing = Passing { keys, ..Passing::default() };
+        let mut session = Session::new(Machine { root: root.path().to_owned() }, &mut passing);
+        let step = match keys {
+            2 => session.failed(ExitCode::Unreachable),
+            _ => session.network_menu(),
+        };
+        assert!(matches!(step, Ok(Step::WaitForNetwork)), "{keys}");
+        let said = passing.said.join("\n");
+        assert_eq!(said.matches("Number").count(), menus, "{said}");
+        assert_eq!(said.matches("Trying again in 0:01. Any key: the menu.").count(), menus + 1, "{said}");
     }
 }
 
@@ -75,7 +164,7 @@ fn every_page_of_an_exit_code_fits_the_screen_with_all_its_ways() {
 fn the_menu_of_the_network_fits_below_what_the_network_says() {
     for language in Language::ALL {
         let rows = shown(language, |session| {
-            assert!(matches!(session.wait_for_network(), Step::Activate));
+            assert!(matches!(session.wait_for_network(), Ok(Step::Activate)));
             drop(session.network_menu());
         });
         fits(&rows);
