@@ -58,6 +58,8 @@ pub(super) struct Activate {
     pub talk: Talk,
     pub code: Option<Zeroizing<String>>,
     pub code_file: Option<PathBuf>,
+    /// Where a code that is typed lies for the next run.
+    pub typed_code: Option<PathBuf>,
     pub profile: Option<String>,
     pub answers: Given,
     pub destination: Destination,
@@ -98,6 +100,7 @@ struct Options {
     language: Option<Language>,
     code: Option<Zeroizing<String>>,
     code_file: Option<PathBuf>,
+    typed_code: Option<PathBuf>,
     profile: Option<String>,
     answers: Given,
     files: Option<PathBuf>,
@@ -157,7 +160,7 @@ fn belongs(topic: Topic, name: &str) -> bool {
             matches!(topic, Topic::Activate | Topic::Update)
         }
         "url" | "sha256" | "length" | "out" => topic == Topic::Blob,
-        "code" | "code-file" | "profile" | "answer" | "files" | "initrd" | "kexec" | "stage" => {
+        "code" | "code-file" | "typed-code" | "profile" | "answer" | "files" | "initrd" | "kexec" | "stage" => {
             topic == Topic::Activate
         }
         _ => false,
@@ -249,6 +252,7 @@ impl Options {
             "client-cert" => &mut self.client_certificate,
             "client-key" => &mut self.client_key,
             "code-file" => &mut self.code_file,
+            "typed-code" => &mut self.typed_code,
             "files" => &mut self.files,
             "initrd" => &mut self.initrd,
             "stage" => &mut self.stage,
@@ -269,6 +273,10 @@ impl Options {
                 if rest.code.is_some() && rest.code_file.is_some() {
                     return Err(Failure::usage("`--code` and `--code-file` are given together", "give one of them"));
                 }
+                if rest.typed_code.is_some() && (rest.code.is_some() || rest.code_file.is_some()) {
+                    let problem = "`--typed-code` and another code are given together";
+                    return Err(Failure::usage(problem, "give one of them: a code that is given is not typed"));
+                }
                 let destination = match (rest.files, rest.initrd, rest.kexec, rest.stage) {
                     (Some(dir), None, false, None) => Destination::Written(Target::Files(dir)),
                     (None, Some(file), false, None) => Destination::Written(Target::Initrd(file)),
@@ -287,6 +295,7 @@ impl Options {
                     talk,
                     code: rest.code,
                     code_file: rest.code_file,
+                    typed_code: rest.typed_code,
                     profile: rest.profile,
                     answers: rest.answers,
                     destination,

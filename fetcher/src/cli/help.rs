@@ -43,6 +43,8 @@ without these the program asks:
   --code CODE           the activation code; other users of this machine can
                         see it in the list of processes: prefer --code-file
   --code-file FILE      a file with the activation code
+  --typed-code FILE     where a code that is typed is kept for the next run,
+                        which does not ask for it while FILE is there
   --profile ID          which of the profiles on offer
   --answer NAME=VALUE   the answer to a prompt; repeat it for more. A password
                         may be plain or a crypt hash; the same warning holds

@@ -155,6 +155,7 @@ fn perform_activate(host: &mut dyn Host, wanted: Activate, warnings: &mut Vec<St
         Destination::Stage(_) => {}
     }
     let code = given_code(&wanted)?;
+    let typed = typed_code(&wanted)?;
     let shipped = Shipped::read(&wanted.reach.root)?;
     let mut opened = Opened::new(&wanted.reach)?;
     let facts = host.facts();
@@ -186,6 +187,9 @@ fn perform_activate(host: &mut dyn Host, wanted: Activate, warnings: &mut Vec<St
     let is_watched = target.is_none() && terminal.is_typed();
     let (code, preset) = if is_watched { (None, code) } else { (code, None) };
     let mut console = Console::new(terminal, language, code, facts.disks, target).preset(preset);
+    if let Some(file) = wanted.typed_code {
+        console = console.typed(typed, file);
+    }
     let activated = activate(&order, opened.sources(), &mut console);
     warnings.append(&mut console.warnings);
     let activated = activated?;
@@ -265,18 +269,23 @@ fn carried_proxy(root: &Path) -> Result<Option<Address>, Failure> {
 }
 
 fn given_code(wanted: &Activate) -> Result<Option<Secret>, Failure> {
-    let text = match (&wanted.code, &wanted.code_file) {
-        (Some(code), _) => code.clone(),
-        (None, Some(file)) => {
-            let bytes = Zeroizing::new(read_limited(file, CODE_FILE_LIMIT)?);
-            let text =
-                std::str::from_utf8(&bytes).map_err(|_| Failure::io(format!("`{}` is not text", file.display())))?;
-            Zeroizing::new(text.to_owned())
-        }
-        (None, None) => return Ok(None),
-    };
-    let secret = Secret::parse(&text).map_err(Refusal::CodeMalformed)?;
-    Ok(Some(secret))
+    match (&wanted.code, &wanted.code_file) {
+        (Some(code), _) => Ok(Some(Secret::parse(code).map_err(Refusal::CodeMalformed)?)),
+        (None, Some(file)) => read_code(file).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// What was typed in an earlier run, if it is still there.
+fn typed_code(wanted: &Activate) -> Result<Option<Secret>, Failure> {
+    let Some(file) = wanted.typed_code.as_ref().filter(|file| file.exists()) else { return Ok(None) };
+    read_code(file).map(Some)
+}
+
+fn read_code(file: &Path) -> Result<Secret, Failure> {
+    let bytes = Zeroizing::new(read_limited(file, CODE_FILE_LIMIT)?);
+    let text = std::str::from_utf8(&bytes).map_err(|_| Failure::io(format!("`{}` is not text", file.display())))?;
+    Ok(Secret::parse(text).map_err(Refusal::CodeMalformed)?)
 }
 
 fn clock(host: &dyn Host, reach: &Reach) -> Clock {

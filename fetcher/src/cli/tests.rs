@@ -95,6 +95,7 @@ fn misuse_is_refused_with_a_remedy() {
         (&format!("activate {REACH} --insecure --files d"), "`--insecure` is not an option"),
         (&format!("activate {REACH} --files d --files e"), "`--files` is given twice"),
         (&format!("activate {REACH} --files d --code a --code-file b"), "given together"),
+        (&format!("activate {REACH} --files d --code a --typed-code b"), "`--typed-code` and another code"),
         (&format!("activate {REACH} --files d --initrd i"), "two of `--files`, `--initrd` and `--kexec` or `--stage`"),
         (&format!("update {REACH} --state s --initrd i"), "`--initrd` is not an option"),
         (&format!("activate {REACH} --files d --answer x"), "`--answer` without a name"),

@@ -11,7 +11,9 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use anode_bundle::activation::{Menu, Offer};
@@ -47,6 +49,8 @@ pub struct Console<'a> {
     /// The code was given, and a person is there for everything else.
     preset: Option<Secret>,
     is_preset: bool,
+    /// Where a code that is typed is kept for the next run.
+    keep: Option<PathBuf>,
     disks: Vec<Disk>,
     /// `/`, or a folder in tests.
     root: PathBuf,
@@ -76,6 +80,7 @@ impl<'a> Console<'a> {
             unasked: code.map(Unasked::new),
             preset: None,
             is_preset: false,
+            keep: None,
             disks,
             root: PathBuf::from("/"),
             erases: target.is_none(),
@@ -91,6 +96,21 @@ impl<'a> Console<'a> {
         self.is_preset = code.is_some();
         self.preset = code;
         self
+    }
+
+    /// With a code that a person typed before, if there is one; one that is typed now is kept in the file, which only its owner may read.
+    #[must_use]
+    pub fn typed(mut self, code: Option<Secret>, file: PathBuf) -> Console<'a> {
+        self.preset = code;
+        self.keep = Some(file);
+        self
+    }
+
+    /// A convenience: where nothing can be written, the code is typed again.
+    fn keep(&self, code: &str) {
+        let Some(file) = &self.keep else { return };
+        let new = File::options().write(true).create_new(true).mode(0o600).open(file);
+        let _ = new.and_then(|mut file| file.write_all(code.as_bytes()));
     }
 
     /// The last line of a run.
@@ -250,7 +270,10 @@ impl Person for Console<'_> {
                 (Err(failure), _) => return Err(failure),
             };
             match Secret::parse(&typed) {
-                Ok(secret) => return Ok(secret),
+                Ok(secret) => {
+                    self.keep(&typed);
+                    return Ok(secret);
+                }
                 Err(bad) => {
                     let text = fill(self.words.code_wrong, &[("problem", &self.code_problem(&bad))]);
                     self.say(&text);

@@ -4,7 +4,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -117,14 +117,18 @@ fn read_line(show: &mut dyn FnMut(&str) -> io::Result<()>, mut keys: Keys) -> io
 impl Standard {
     /// Waits for something to read, at most so long; is there something? Nothing is read.
     pub(crate) fn typed_within(time: Duration) -> io::Result<bool> {
-        let stdin = io::stdin();
-        let mut waited = [PollFd::new(&stdin, PollFlags::IN)];
-        let time =
-            Timespec { tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() };
-        match poll(&mut waited, Some(&time)) {
-            Ok(count) => Ok(count > 0),
-            Err(Errno::INTR) => Ok(false),
-            Err(error) => Err(error.into()),
+        let (stdin, end) = (io::stdin(), Instant::now() + time);
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let left = Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            };
+            match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&left)) {
+                // Ctrl-C where it ends nothing.
+                Err(Errno::INTR) => {}
+                other => return Ok(other? > 0),
+            }
         }
     }
 

@@ -192,6 +192,29 @@ fn with_a_code_given_nothing_is_asked() {
 }
 
 #[test]
+fn a_code_that_was_typed_is_kept_for_the_next_run_which_does_not_ask_for_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("typed-code");
+    let mut typist = Typist::typing(&["0123-4567-89AB-CDES", GOOD]);
+    assert!(console(&mut typist).typed(None, file.clone()).code().is_ok());
+    // The one that was right, and for nobody else.
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), GOOD);
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let mut typist = Typist::typing(&["2026-11-30"]);
+    let mut next = console(&mut typist).typed(Secret::parse(GOOD).ok(), file.clone());
+    assert!(next.code().is_ok());
+    // A person is there: whoever typed the code is asked for the date.
+    assert!(next.today(Moment::EPOCH).unwrap().is_some());
+    assert_eq!(typist.echoes, [Echo::Shown]);
+
+    // Without a place for it nothing else changes.
+    let mut typist = Typist::typing(&[GOOD]);
+    assert!(console(&mut typist).typed(None, folder.path().join("none/typed-code")).code().is_ok());
+}
+
+#[test]
 fn where_a_release_came_from_is_said_in_words() {
     let told = |language, source: &str| {
         let mut typist = Typist::default();

@@ -137,6 +137,8 @@ pub(super) const MEDIUM: MediumWords = MediumWords {
     power_off: "Ausschalten",
     shell: "Shell",
     other_code: "Weiter mit einem anderen Code",
+    code_known: "Der eingegebene Code ist noch bekannt, bis 5 Minuten lang niemand etwas eingibt.",
+    code_forgotten: "5 Minuten lang hat niemand etwas eingegeben: Der Code ist vergessen.",
     which_interface: "Netzwerkkarte (Eingabetaste: jede, die verbunden ist)",
     ask_address: "Adresse mit Präfix, etwa 192.0.2.10/24 (Eingabetaste: über DHCP)",
     ask_gateway: "Gateway (Eingabetaste: keines)",

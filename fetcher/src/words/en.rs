@@ -109,6 +109,8 @@ pub(super) const MEDIUM: MediumWords = MediumWords {
     power_off: "Power off",
     shell: "Shell",
     other_code: "Go on with another code",
+    code_known: "The code that was typed is still known, until nobody types anything for 5 minutes.",
+    code_forgotten: "Nobody typed anything for 5 minutes: the code is forgotten.",
     which_interface: "Interface (Enter: every one that has a link)",
     ask_address: "Address with prefix, as 192.0.2.10/24 (Enter: by DHCP)",
     ask_gateway: "Gateway (Enter: none)",

@@ -54,6 +54,8 @@ pub(crate) struct MediumWords {
     pub power_off: &'static str,
     pub shell: &'static str,
     pub other_code: &'static str,
+    pub code_known: &'static str,
+    pub code_forgotten: &'static str,
     pub which_interface: &'static str,
     pub ask_address: &'static str,
     pub ask_gateway: &'static str,

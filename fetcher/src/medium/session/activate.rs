@@ -92,6 +92,12 @@ impl Session<'_> {
     }
 
     fn fetch(&mut self, copy: Option<PathBuf>) -> io::Result<Loaded> {
+        let ended = self.run_fetcher(copy)?;
+        self.take_typed_code(&ended);
+        Ok(ended)
+    }
+
+    fn run_fetcher(&mut self, copy: Option<PathBuf>) -> io::Result<Loaded> {
         let place = self.open_stage();
         let mut command = self.fetch_command(copy, place.as_ref())?;
         self.say("");
@@ -159,6 +165,9 @@ impl Session<'_> {
         file("--client-key", machine.path("etc/anode/client.key"));
         if let Some(code) = self.code_file()? {
             command.arg("--code-file").arg(code);
+        }
+        if let Some(file) = self.lay_typed_code() {
+            command.arg("--typed-code").arg(file);
         }
         if let Some(profile) = &self.presets.profile {
             command.arg("--profile").arg(profile);

@@ -10,13 +10,14 @@ mod network;
 mod pages;
 mod patience;
 mod stage;
+mod typed;
 mod wireless;
 
 #[cfg(test)]
 mod tests;
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anode_bundle::ExitCode;
 use anode_bundle::display::line;
@@ -31,6 +32,7 @@ use crate::console::{Echo, WIDTH, fold};
 use crate::words::{Language, MediumWords, fill};
 use activate::Loaded;
 use patience::Patience;
+use typed::{KNOWN, TypedCode};
 
 /// How a session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +116,7 @@ pub struct Session<'t> {
     /// Where the installer lies staged.
     place: Option<stage::Place>,
     patience: Patience,
+    typed: TypedCode,
     /// How the terminal was before anything ran in it.
     modes: Option<Termios>,
 }
@@ -134,6 +137,7 @@ impl<'t> Session<'t> {
             wanted_again: false,
             place: None,
             patience: Patience::default(),
+            typed: TypedCode::default(),
             modes,
         }
     }
@@ -323,7 +327,19 @@ impl<'t> Session<'t> {
         for row in rows {
             self.terminal.say(&row);
         }
-        match self.terminal.ask(&last, echo) {
+        let began = Instant::now();
+        let mut answered = match echo {
+            Echo::Shown if self.typed.is_known() => self.terminal.ask_within(&last, KNOWN),
+            echo => self.terminal.ask(&last, echo),
+        };
+        let is_late = matches!(&answered, Err(error) if error.kind() == io::ErrorKind::TimedOut);
+        if self.typed.is_known() && (is_late || began.elapsed() >= KNOWN) {
+            self.forget_typed_code();
+        }
+        if is_late {
+            answered = self.terminal.ask(&last, echo);
+        }
+        match answered {
             Ok(Some(answer)) => Ok(answer),
             Ok(None) => Err(io::ErrorKind::UnexpectedEof.into()),
             // Ctrl-C at a hidden question: an empty answer.

@@ -28,7 +28,7 @@ impl Session<'_> {
         let is_attended = !self.is_alone();
         let end = Instant::now() + if is_attended { PATIENCE } else { UNATTENDED_PATIENCE };
         let keys = if is_attended { None } else { self.terminal.each_key()? };
-        if !is_attended {
+        if !is_attended && !self.network_is_up() {
             self.say(self.words.any_key);
         }
         let mut shown = Vec::new();

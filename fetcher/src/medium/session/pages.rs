@@ -33,8 +33,15 @@ impl Session<'_> {
                 | ExitCode::Clock
                 | ExitCode::Usage
         );
-        let own: &[Way] = if network { &[Way::Again, Way::Network] } else { &[Way::Again] };
-        let ways = self.with_common_ways(own);
+        let mut own = vec![Way::Again];
+        if network {
+            own.push(Way::Network);
+        }
+        if self.typed.is_known() {
+            self.say(self.words.code_known);
+            own.push(Way::OtherCode);
+        }
+        let ways = self.with_common_ways(&own);
         let way = match may_mend_itself(exit) {
             true => self.choose_or_go_on(&ways)?,
             false => Some(self.choose(&ways, None)?),
@@ -47,6 +54,10 @@ impl Session<'_> {
                 if (10..20).contains(&exit.number()) || exit == ExitCode::Usage {
                     self.forget_presets();
                 }
+                Ok(Step::Activate)
+            }
+            Way::OtherCode => {
+                self.typed.forget();
                 Ok(Step::Activate)
             }
             Way::Network => Ok(Step::NetworkMenu),

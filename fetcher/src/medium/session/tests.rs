@@ -116,6 +116,51 @@ fn a_menu_that_nobody_answers_gives_way_to_the_next_try_on_a_medium_with_a_code(
     }
 }
 
+#[test]
+fn a_code_that_was_typed_is_forgotten_when_nobody_types_anything_for_five_minutes() {
+    /// Comes back after an hour.
+    struct Late(Silent);
+    impl Terminal for Late {
+        fn say(&mut self, line: &str) {
+            self.0.say(line);
+        }
+        fn overwrite(&mut self, line: &str) {
+            self.0.say(line);
+        }
+        fn ask(&mut self, question: &str, _echo: Echo) -> io::Result<Option<Zeroizing<String>>> {
+            self.0.say(question);
+            Ok(Some(Zeroizing::new("7".to_owned())))
+        }
+        fn is_typed(&self) -> bool {
+            true
+        }
+    }
+    impl Screen for Late {
+        fn each_key(&mut self) -> io::Result<Option<EachKey>> {
+            Ok(None)
+        }
+        fn typed_within(&mut self, _time: Duration) -> io::Result<bool> {
+            Ok(true)
+        }
+        fn forget_typed(&mut self) {}
+        fn ask_within(&mut self, question: &str, time: Duration) -> io::Result<Option<Zeroizing<String>>> {
+            assert_eq!(time, Duration::from_secs(300));
+            self.0.say(question);
+            Err(io::ErrorKind::TimedOut.into())
+        }
+    }
+    let root = tempfile::tempdir().unwrap();
+    let mut late = Late(Silent::default());
+    let mut session = Session::new(Machine { root: root.path().to_owned() }, &mut late);
+    session.typed = TypedCode::of("0123-4567-89AB-CDER");
+    assert_eq!(session.ask("Number", Echo::Shown).unwrap().as_str(), "7");
+    assert!(!session.typed.is_known());
+    // From then on there is nothing to hurry for.
+    assert_eq!(session.ask("Number", Echo::Shown).unwrap().as_str(), "7");
+    let forgotten = "Nobody typed anything for 5 minutes: the code is forgotten.";
+    assert_eq!(late.0.0, ["Number", "", forgotten, "Number", "Number"]);
+}
+
 /// What `show` says in a language, on a medium that offers everything.
 fn shown(language: Language, show: impl FnOnce(&mut Session<'_>)) -> Vec<String> {
     let root = tempfile::tempdir().unwrap();
@@ -151,11 +196,15 @@ fn fits(rows: &[String]) {
 fn every_page_of_an_exit_code_fits_the_screen_with_all_its_ways() {
     for language in Language::ALL {
         for exit in ExitCode::ALL {
-            let rows = shown(language, |session| drop(session.failed(exit)));
+            let rows = shown(language, |session| {
+                session.typed = TypedCode::of("0123-4567-89AB-CDER");
+                drop(session.failed(exit));
+            });
             fits(&rows);
             let text = rows.join(" ");
             assert!(text.contains(exit.name()) && text.contains(language.page(exit).title), "{text}");
             assert!(text.contains(language.medium().shell), "a shell is offered: {text}");
+            assert!(text.contains(language.medium().other_code) && !text.contains("0123"), "{text}");
         }
     }
 }
