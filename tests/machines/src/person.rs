@@ -61,12 +61,13 @@ impl Machine {
         self.type_line(&number.to_string());
     }
 
-    /// Waits for the page of an error, tries again, and is asked for the code once more.
+    /// Waits for the page of an error, tries again, and is asked for the code once more; where it is still known, because that is wanted.
     #[track_caller]
     pub fn refuses(&mut self, exit: u8, name: &str) {
         self.expect(&format!("Error {exit}  {name}"));
         self.expect("What to do: ");
-        self.go("Try again");
+        let is_forgotten = matches!(exit, 3 | 10..=13);
+        self.go(if is_forgotten { "Try again" } else { "Go on with another code" });
         self.expect("Activation code");
     }
 }
