@@ -39,6 +39,8 @@ impl KdfPolicy {
         KdfPolicy { id, alg: "argon2id".to_owned(), m: 65_536, t: 3, p: 1, epoch: 0 }
     }
 
+    /// Is it one that a reader of format 1 takes (format, section 5)? Memory `m` in KiB.
+    ///
     /// # Errors
     /// [`Refusal::TooNew`] for an algorithm or cost outside what format 1 accepts.
     pub fn check(&self) -> Result<(), Refusal> {

@@ -170,6 +170,9 @@ impl Refusal {
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         match self {
+            Self::CodeMalformed(crate::code::BadCode::ForeignLength { .. }) => {
+                "check that the slip belongs to this site: its codes are of another length; nothing of the code was sent"
+            }
             Self::CodeMalformed(_) => "compare it with the slip and type it again; nothing was sent",
             Self::CodeUnknown => {
                 "check that the slip belongs to this site, or ask the person who gave it to you for a new code"

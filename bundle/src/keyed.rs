@@ -3,7 +3,7 @@
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// 32 secret bytes. Not printable, wiped when dropped.
 pub type Key = Zeroizing<[u8; 32]>;
@@ -41,8 +41,11 @@ pub fn prf(key: &Key, parts: &[&[u8]]) -> Key {
 /// `HKDF-Extract(salt, ikm)`
 #[must_use]
 pub fn extract(salt: &[u8], ikm: &[u8]) -> Key {
-    let (prk, _) = Hkdf::<Sha256>::extract(Some(salt), ikm);
-    Zeroizing::new(prk.into())
+    let (mut prk, _) = Hkdf::<Sha256>::extract(Some(salt), ikm);
+    let mut key = Key::default();
+    key.copy_from_slice(&prk);
+    prk.as_mut_slice().zeroize();
+    key
 }
 
 /// `HKDF-Expand(prk, info, N)`. More than HKDF can give (8160 bytes) does not compile.

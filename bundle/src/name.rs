@@ -22,7 +22,7 @@ impl BadName {
     }
 }
 
-/// A name of a profile, organisation, code label, installer or prompt: `[a-z0-9][a-z0-9._-]{0,63}`.
+/// A name of a profile, organisation, code label, installer or prompt: `[a-z0-9][a-z0-9._-]{0,63}` without `..`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(String);
 
@@ -31,8 +31,10 @@ impl Id {
     pub const FORM: &'static str =
         "a name of 1 to 64 characters from `a-z 0-9 . _ -`, beginning with a letter or digit";
 
+    /// From the text as it stands in a document or a folder's name.
+    ///
     /// # Errors
-    /// [`BadName`] unless the text matches `[a-z0-9][a-z0-9._-]{0,63}`.
+    /// [`BadName`] unless the text matches `[a-z0-9][a-z0-9._-]{0,63}` and has no `..`.
     pub fn new(text: &str) -> Result<Id, BadName> {
         let first = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         let rest = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b));
@@ -57,8 +59,10 @@ impl Id {
 pub struct SafePath(String);
 
 impl SafePath {
+    /// From a path with `/` between its parts.
+    ///
     /// # Errors
-    /// [`BadName`] unless every part is a plain file name.
+    /// [`BadName`] unless there are 1 to 8 parts and every part is a plain file name.
     pub fn new(text: &str) -> Result<SafePath, BadName> {
         let part_is_plain = |part: &str| {
             let body = part.strip_prefix('.').unwrap_or(part);
@@ -84,6 +88,8 @@ impl SafePath {
 pub struct SiteId(String);
 
 impl SiteId {
+    /// From its 26 characters (RFC 4648, section 6, without padding).
+    ///
     /// # Errors
     /// [`BadName`] unless the text is the one base32 text of 16 bytes.
     pub fn new(text: &str) -> Result<SiteId, BadName> {
@@ -125,6 +131,8 @@ impl KeyId {
         self.0.to_le_bytes()
     }
 
+    /// From the text that `minisign` and the names of signature files have.
+    ///
     /// # Errors
     /// [`BadName`] unless the text is 16 upper-case hex digits.
     pub fn parse(text: &str) -> Result<KeyId, BadName> {
@@ -149,6 +157,8 @@ macro_rules! hex32 {
         pub struct $name(pub [u8; 32]);
 
         impl $name {
+            /// From 64 lower-case hex digits: 32 bytes.
+            ///
             /// # Errors
             /// [`BadName`] unless the text is 64 lower-case hex digits.
             pub fn parse(text: &str) -> Result<$name, BadName> {

@@ -157,6 +157,8 @@ impl Trust {
         self.rtc < self.build
     }
 
+    /// TUF 5.4.3.1 and 5.5.5: a document is not older than one that was verified before.
+    ///
     /// # Errors
     /// [`Refusal::Rollback`] if the version is below the floor.
     pub fn check_floor<D: Document>(&self, document: &D, floor: u64) -> Result<(), Refusal> {
@@ -166,6 +168,8 @@ impl Trust {
         Ok(())
     }
 
+    /// TUF 5.3.10, 5.4.4, 5.5.6, at [`Trust::now`], a lower bound of the present.
+    ///
     /// # Errors
     /// [`Refusal::Expired`], or [`Refusal::Clock`] if the clock is so far ahead that it can not be believed.
     pub fn check_expiry<D: Document>(&self, document: &D) -> Result<(), Refusal> {

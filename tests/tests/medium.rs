@@ -316,6 +316,9 @@ fn a_site_that_machines_would_refuse_fails_here_and_not_in_front_of_a_customer()
     site.edit("anode.toml", &site.web.url, "https://127.0.0.1:9/");
     let unreachable = iso(&site, &out).run();
     assert_eq!(unreachable.exit, Some(30), "{unreachable}");
+    // Good enough for a browser on this machine; a medium takes nothing but `https`.
+    site.edit("anode.toml", "https://127.0.0.1:9/", "http://127.0.0.1:9/");
+    let _ = iso(&site, &out).run().fails(&["a medium can not use what `urls`", "`http://127.0.0.1:9/` is not `https`"]);
     let toml = fs::read_to_string(site.repository().join("anode.toml")).unwrap();
     let without: String =
         toml.lines().filter(|line| !line.starts_with("urls")).map(|line| format!("{line}\n")).collect();
@@ -329,6 +332,8 @@ fn a_root_that_expires_soon_is_said_when_a_medium_is_made() {
     let (site, _distribution) = locked();
     let calm = iso(&site, &place(&site)).run().fails(&["opening the package"]);
     assert!(!calm.stderr.contains("expires on"), "{calm}");
+    // Where this test's site is, nobody else's machine finds it.
+    assert!(calm.stderr.contains("one that boots the medium would ask itself there"), "{calm}");
     let past = Program::new("date").args(["-u", "-d", "-300 days", "+%Y-%m-%dT%H:%M:%SZ"]).run().ok().stdout;
     site.hand_made_root(2, |root| {
         root["issued"] = past.trim().into();

@@ -1,7 +1,8 @@
 //! What was said on screen, as text: for the log on screen and on the stick.
 //!
-//! It records what programs print and never what a person types, hidden or not: the terminal's echo is taken out. What looks like an activation code is
-//! replaced even so, because a code can stand in the kernel's arguments, which the kernel prints.
+//! It records what programs print and never what a person types, hidden or not: the terminal's echo is taken out, and so are the answers where the fetcher
+//! repeats them before its last question, and for whom a code is: the log travels on the stick. What looks like an activation code is replaced even so, because
+//! a code can stand in the kernel's arguments, which the kernel prints.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -9,6 +10,8 @@ use std::io::Write;
 use std::path::Path;
 
 use anode_bundle::code::{Code, Secret};
+
+use crate::words::Language;
 
 /// More than hours of talk; a download's progress is one line.
 const LIMIT: usize = 1 << 20;
@@ -25,6 +28,8 @@ pub(super) struct Log {
     escape: Escape,
     /// What the terminal will repeat of what was typed.
     echo: VecDeque<u8>,
+    /// Inside of what is repeated before the last question.
+    in_summary: bool,
 }
 
 #[derive(PartialEq, Eq)]
@@ -38,7 +43,7 @@ impl Log {
     /// Appends to a file. Without one nothing is kept, and nothing else changes.
     pub fn open(path: &Path) -> Log {
         let file = File::options().create(true).append(true).open(path).ok();
-        Log { file, written: 0, line: Vec::new(), escape: Escape::No, echo: VecDeque::new() }
+        Log { file, written: 0, line: Vec::new(), escape: Escape::No, echo: VecDeque::new(), in_summary: false }
     }
 
     /// A person typed this, and the terminal repeats it.
@@ -95,6 +100,10 @@ impl Log {
         let text = String::from_utf8_lossy(&line);
         let text = text.trim_end_matches('\r');
         let mut text = without_codes(text.rsplit('\r').next().unwrap_or_default());
+        if let Some(end) = self.personal(&text) {
+            text.truncate(end);
+            text.push_str("****");
+        }
         text.push('\n');
         if self.written + text.len() > LIMIT {
             return;
@@ -103,6 +112,27 @@ impl Log {
         if let Some(file) = &mut self.file {
             let _ = file.write_all(text.as_bytes());
         }
+    }
+}
+
+impl Log {
+    /// Where in a line of the fetcher's begins what is the person's or the organisation's affair.
+    fn personal(&mut self, text: &str) -> Option<usize> {
+        let languages = Language::ALL.map(Language::words);
+        if languages.iter().any(|words| text == words.summary) {
+            self.in_summary = true;
+            return None;
+        }
+        let row = text.strip_prefix("  ").filter(|_| self.in_summary);
+        self.in_summary = row.is_some();
+        let Some(row) = row else {
+            let heads = languages.iter().filter_map(|words| words.code_for.split_once('{')).map(|(head, _)| head);
+            return heads.filter(|head| text.starts_with(head)).map(str::len).next();
+        };
+        // A label that fills its column has one blank behind it: then nothing says where the answer begins.
+        let Some((label, _)) = row.split_once("  ") else { return Some(2) };
+        let says_what = languages.iter().any(|words| [words.profile, words.installer, words.release].contains(&label));
+        (!says_what).then_some(4 + label.len())
     }
 }
 
@@ -159,6 +189,28 @@ mod tests {
     fn what_programs_print_is_kept_and_what_is_typed_is_not() {
         let log = logged(&[("", "Name: "), ("hunter2\r", "hunter2\r\nDone.\r\n"), ("", "hunter2\r\n")]);
         assert_eq!(log, "Name: \nDone.\nhunter2\n");
+    }
+
+    #[test]
+    fn what_the_fetcher_repeats_of_answers_and_of_the_organisation_is_left_out() {
+        for words in Language::ALL.map(Language::words) {
+            let width = 20;
+            let row = |label: &str, value: &str| format!("  {label:width$}  {value}\n");
+            let told = [
+                words.code_for.replace("{organisation}", "Berta GmbH") + "\n",
+                format!("{}\n", words.summary),
+                row(words.organisation, "Berta GmbH"),
+                row(words.profile, "Office machine"),
+                row(words.username, "berta"),
+                row("A question of exactly 20", "Berta B."),
+                row("Overlong label of a prompt ab", "Berta B."),
+                "It goes on.\n  berta is said again\n".to_owned(),
+            ];
+            let log = logged(&[("", &told.concat())]);
+            let (within, behind) = log.split_once("It goes on.\n").unwrap();
+            assert!(!within.to_lowercase().contains("berta") && within.contains("Office machine"), "{log}");
+            assert!(within.contains(words.username) && behind == "  berta is said again\n", "{log}");
+        }
     }
 
     #[test]

@@ -70,6 +70,12 @@ impl Address {
         Ok(Address { url: format!("{scheme}://{}{path}", authority.to_ascii_lowercase()), host, encrypted })
     }
 
+    /// Does it name the very machine that asks?
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(&self.host)
+    }
+
     /// The URL, without a trailing `/`.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -78,6 +78,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     say("  git init, commit (secrets lie elsewhere), and then");
     say("  anode check");
     say(&format!("  anode code new --org {organisation} --profile {first_profile}"));
+    say(&format!("  anode lock {first_profile}, which pins what it boots: a medium starts nothing else"));
     say("  anode build && anode publish --to DIR");
     if options.url.is_empty() {
         say("  and name the site's address: `urls` in `anode.toml`");

@@ -106,8 +106,20 @@ impl Client {
     pub fn text(&self, url: &str) -> Result<Vec<u8>, Failed> {
         let mut answer = self.ask(url, None)?;
         let mut bytes = Vec::new();
-        let read = answer.body_mut().as_reader().take(TEXT + 1).read_to_end(&mut bytes);
-        read.map_err(|error| self.failed(url, &ureq::Error::from(error)))?;
+        let mut reader = answer.body_mut().as_reader().take(TEXT + 1);
+        let (mut pace, mut piece) = (Pace::begin(), vec![0; 32 << 10]);
+        loop {
+            let amount = match reader.read(&mut piece) {
+                Ok(0) => break,
+                Ok(amount) => amount,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(self.failed(url, &ureq::Error::from(error))),
+            };
+            bytes.extend_from_slice(&piece[..amount]);
+            if pace.is_too_slow(amount as u64) {
+                return Err(too_slow(url));
+            }
+        }
         if bytes.len() as u64 > TEXT {
             return Err(Failed::Unreachable(format!("{url} is larger than any list of hashes")));
         }
@@ -167,9 +179,7 @@ impl Client {
                 Ok(()) => cut_off(url, transfer.done, whole),
                 Err(Stop::Here(failed)) => return Err(failed),
                 Err(Stop::TooLarge) => return Err(Failed::Unreachable(format!("{url} is larger than any image"))),
-                Err(Stop::TooSlow) => {
-                    return Err(Failed::Unreachable(format!("{url}: fewer than {SLOWEST} bytes a second come")));
-                }
+                Err(Stop::TooSlow) => return Err(too_slow(url)),
                 Err(Stop::There(error)) if is_cut(&error) => cut_off(url, transfer.done, whole),
                 Err(Stop::There(error)) => self.failed(url, &ureq::Error::from(error)),
             };
@@ -232,6 +242,29 @@ enum Stop {
     TooLarge,
 }
 
+/// Whether enough comes: a server that sends a byte now and then would hold a run for ever.
+struct Pace {
+    window: Instant,
+    bytes: u64,
+}
+
+impl Pace {
+    fn begin() -> Pace {
+        Pace { window: Instant::now(), bytes: 0 }
+    }
+
+    /// So many bytes came. Judged at the end of each window.
+    fn is_too_slow(&mut self, amount: u64) -> bool {
+        self.bytes += amount;
+        let is_over = self.window.elapsed() > IDLE;
+        let is_too_slow = is_over && self.bytes < SLOWEST * IDLE.as_secs();
+        if is_over {
+            *self = Pace::begin();
+        }
+        is_too_slow
+    }
+}
+
 /// What has come so far.
 struct Transfer {
     file: NamedTempFile,
@@ -254,7 +287,7 @@ impl Transfer {
     fn receive(&mut self, answer: &mut Response<Body>, progress: &dyn Progress) -> Result<(), Stop> {
         let mut reader = answer.body_mut().as_reader();
         let mut piece = vec![0; 128 << 10];
-        let (mut window, mut bytes) = (Instant::now(), 0_u64);
+        let mut pace = Pace::begin();
         loop {
             let amount = match reader.read(&mut piece) {
                 Ok(0) => return Ok(()),
@@ -266,16 +299,12 @@ impl Transfer {
             self.file.write_all(piece).map_err(|error| Stop::Here(self.here(&error)))?;
             self.digest.update(piece);
             self.done += amount as u64;
-            bytes += amount as u64;
             progress.bytes(amount as u64);
             if self.done > FILE {
                 return Err(Stop::TooLarge);
             }
-            if window.elapsed() > IDLE {
-                if bytes < SLOWEST * IDLE.as_secs() {
-                    return Err(Stop::TooSlow);
-                }
-                (window, bytes) = (Instant::now(), 0);
+            if pace.is_too_slow(amount as u64) {
+                return Err(Stop::TooSlow);
             }
         }
     }
@@ -312,7 +341,26 @@ fn is_cut(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
+fn too_slow(url: &str) -> Failed {
+    Failed::Unreachable(format!("{url}: fewer than {SLOWEST} bytes a second come"))
+}
+
 fn cut_off(url: &str, done: u64, whole: Option<u64>) -> Failed {
     let of = whole.map_or(String::new(), |whole| format!(" of {whole}"));
     Failed::Unreachable(format!("{url}: the answer ends after {done}{of} bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crumbs_are_too_slow_when_a_window_ends_and_not_before() {
+        assert!(!Pace::begin().is_too_slow(1));
+        let Some(before) = Instant::now().checked_sub(IDLE + Duration::from_secs(1)) else { return };
+        let mut pace = Pace { window: before, bytes: 10 };
+        assert!(pace.is_too_slow(SLOWEST * IDLE.as_secs() - 11));
+        let mut pace = Pace { window: before, bytes: 10 };
+        assert!(!pace.is_too_slow(SLOWEST * IDLE.as_secs() - 10) && pace.bytes == 0);
+    }
 }

@@ -12,6 +12,7 @@ use anode_bundle::signature;
 use anode_bundle::trust::Clock;
 use anode_fetch::activate::{Shipped, Sources};
 use anode_fetch::folder::Folder;
+use anode_fetch::transport::{Address, PlainHttp};
 use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 
@@ -66,10 +67,26 @@ impl Site {
             !urls.is_empty(),
             "the site has no address, so that a medium would not know whom to ask: set `urls` in `[site]` of `anode.toml`"
         );
+        let (mut lost, mut refused) = (Vec::new(), Vec::new());
+        for url in &urls {
+            match Address::parse(url, PlainHttp::Refused) {
+                Ok(address) if address.is_loopback() => lost.push(format!(
+                    "`{url}` in `urls` of `anode.toml` is this machine: one that boots the medium would ask itself there"
+                )),
+                Ok(_) => {}
+                Err(error) => refused.push(error.to_string()),
+            }
+        }
+        ensure!(
+            refused.is_empty(),
+            "a medium can not use what `urls` in `[site]` of `anode.toml` says: {}; give it an `https` address",
+            refused.join("; ")
+        );
         let first = trusted.shipped_root(repository)?;
         let (shipped, snapshot, mut warnings) = current(&first, &urls, transport, now).context("asking the site")?;
         warnings.extend(trusted.warnings(now).into_iter().map(|(path, warning)| format!("`{path}`: {warning}")));
         let root = Root::parse(&shipped.root)?;
+        warnings.extend(lost);
         warnings.extend(Expiry::of(&root, now).warning().filter(|_| trusted.root().version < root.version));
         Ok(Site {
             shipped,

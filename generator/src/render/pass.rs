@@ -374,6 +374,7 @@ impl<'a, 'r> Pass<'a, 'r> {
         let loaders = self.loaders();
         let urls: Option<Vec<_>> = [kernel].into_iter().chain(initrd).collect();
         let (urls, (command_line, inserts)) = (urls?, command_line?);
+        self.say_what_everybody_reads([&command_line].into_iter().chain(urls.iter().map(|(url, _)| url)));
         let lock = &self.layers.repository.lock;
         let pinned: Option<Vec<_>> = urls.iter().map(|(url, _)| lock.blob(url)).collect();
         let Some((kernel, initrd)) = pinned.as_ref().and_then(|blobs| blobs.split_first()) else {
@@ -387,6 +388,22 @@ impl<'a, 'r> Pass<'a, 'r> {
         let (kernel, initrd) = (kernel.clone(), initrd.to_vec());
         let loaders = loaders.and_then(|named| self.pinned_loaders(named, signature.as_ref()));
         Some(Boot { kernel, signature, initrd, loaders, images, carry_fetcher, command_line, inserts })
+    }
+
+    /// A secret in these is none on the machine that is installed.
+    fn say_what_everybody_reads<'t>(&mut self, texts: impl Iterator<Item = &'t String> + Clone) {
+        let (repository, profile) = (self.layers.repository, self.layers.profile);
+        for (origin, variable, used) in repository.secret_uses(profile, self.layers.organisation) {
+            let Some(secret) = repository.secrets.text(used).filter(|secret| !secret.is_empty()) else { continue };
+            if texts.clone().any(|text| text.contains(secret)) {
+                let message = format!(
+                    "the secret `{}`, as `{variable}`, is on the kernel command line or in an address of what is booted",
+                    used.name
+                );
+                let help = "whoever uses the machine can read it there (`/proc/cmdline`), and so can who sees it start";
+                self.problems.push(Problem::at(origin, message).as_warning().help(help));
+            }
+        }
     }
 
     /// The public files, with the defaults of prompts in their places.
@@ -425,7 +442,7 @@ impl<'a, 'r> Pass<'a, 'r> {
 /// The same for every profile that boots it, so that it is said once.
 fn unpinned(url: &str, consequence: &str) -> Problem {
     let message = format!("`{url}` is not pinned: {consequence}");
-    Problem::warning(Lock::PATH, message).help("run `anode lock`")
+    Problem::warning(Lock::PATH, message).help("run `anode lock`, or `anode lock PROFILE` for what one profile boots")
 }
 
 fn name_of(prompt: &Located<anode_bundle::pack::Prompt>) -> Id {

@@ -123,10 +123,11 @@ impl Session<'_> {
     }
 }
 
-/// By its name, else by its number: a network may be called `2`.
+/// By its number, else by its name. In this order: anybody may call a network `1`, and would be given the passphrase of the first one in the list.
 fn chosen<'n>(typed: &str, networks: &'n [Network]) -> Option<&'n Network> {
-    let by_name = networks.iter().find(|network| network.name == typed.as_bytes());
-    by_name.or_else(|| networks.get(typed.parse::<usize>().ok()?.checked_sub(1)?))
+    let number = typed.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+    let by_number = number.and_then(|index| networks.get(index));
+    by_number.or_else(|| networks.iter().find(|network| network.name == typed.as_bytes()))
 }
 
 fn shown(name: &[u8]) -> String {
@@ -226,10 +227,10 @@ mod tests {
     }
 
     #[test]
-    fn a_network_whose_name_is_a_number_is_found_by_its_name_first() {
+    fn a_network_whose_name_is_a_number_does_not_take_the_place_of_that_number() {
         let found = networks(TABLE.as_bytes());
         let of = |typed: &str| chosen(typed, &found).map(|network| shown(&network.name));
-        assert_eq!(of("2").as_deref(), Some("2"));
+        assert_eq!((of("2").as_deref(), of("4").as_deref()), (Some("eduroam"), Some("2")));
         assert_eq!(of("3").as_deref(), Some("Hotel"));
         assert_eq!(of("Hotel").as_deref(), Some("Hotel"));
         assert_eq!((of("5"), of("0"), of("hidden")), (None, None, None));
