@@ -69,6 +69,21 @@ fn a_secret_reaches_the_sealed_pack_and_nothing_else() {
 }
 
 #[test]
+fn a_secret_that_everybody_at_the_machine_would_read_is_warned_of() {
+    let site = site();
+    let warning = "the secret `wifi`, as `kernel_options`, is on the kernel command line";
+    let before = site.anode(&["check"]).run().ok();
+    assert!(!before.stderr.contains("is on the kernel command line"), "{before}");
+    site.edit(
+        &format!("{}/profile.toml", Site::SERVER),
+        "[variables]\n",
+        "[variables]\nkernel_options = [{ secret = \"wifi\" }]\n",
+    );
+    let said = site.anode(&["check"]).run().ok();
+    assert!(said.stderr.contains(warning) && said.stderr.contains("`/proc/cmdline`"), "{said}");
+}
+
+#[test]
 fn what_can_not_be_had_or_does_not_fit_is_said_in_one_run_and_never_shown() {
     let site = site();
     fs::remove_file(site.scratch("wifi")).expect("removing");
