@@ -62,7 +62,7 @@ impl Host {
             host.serve(name);
         }
         // The kernel's pin is the last one.
-        site.write("anode.lock", &(host.pins() + signature));
+        site.write("anode.lock", &(host.pins(&installer()) + signature));
         let suites = "Suite: stable\nCodename: bookworm\nArchitectures: amd64\n";
         host.mirror.put("debian/dists/bookworm/Release", suites);
         host.mirror.put("debian/dists/stable/Release", suites);
@@ -81,10 +81,15 @@ impl Host {
         symlink(installer().join(name), place.join(name)).expect("a link of the mirror");
     }
 
-    fn pins(&self) -> String {
+    /// Pins what the mirror has now; who signed its kernel is not noted.
+    pub fn pin_kernel_without_signer(&self) {
+        self.site.write("anode.lock", &self.pins(&self.mirror.root().join(IMAGES)));
+    }
+
+    fn pins(&self, folder: &Path) -> String {
         let url = self.outside(&self.mirror.url());
         let pin = |name: &str| {
-            let path = installer().join(name);
+            let path = folder.join(name);
             let sum = Program::new("sha256sum").arg(&path).run().ok().stdout[..64].to_owned();
             let length = fs::metadata(&path).expect("a file of the installer").len();
             format!("\n[[files]]\nurl = \"{url}/{IMAGES}/{name}\"\nsha256 = \"{sum}\"\nlength = {length}\n")

@@ -33,7 +33,7 @@ fn an_installer_of_a_signer_that_is_not_trusted_is_refused_from_a_disc_and_stage
 
     let stick = host.stick(&image);
     let hardware = Hardware::new("staged").firmware(Firmware::SecureBoot).medium(Medium::Stick(&stick)).restarts();
-    let mut machine = hardware.memory(1280).limit(Duration::from_secs(600)).power_on();
+    let mut machine = hardware.memory(1280).limit(Duration::from_secs(720)).power_on();
     machine.to_the_code();
     // GRUB found its menu where it looks first.
     assert!(!machine.text().contains("error: "), "{}", machine.text());
@@ -54,10 +54,36 @@ fn an_installer_of_a_signer_that_is_not_trusted_is_refused_from_a_disc_and_stage
     machine.to_the_code();
     assert!(machine.text().contains("An installer that was staged on this stick is removed"));
     assert_eq!(entries(&machine.variables()), 0);
-    drop(machine);
     assert!(!holds(&stick, "Erika Muster"), "answers are still on the stick");
     let rest = listed(&stick);
     assert!(rest.contains("::/anode/") && !rest.contains("stage") && !rest.contains("EFI"), "{rest}");
+
+    // A kernel that nobody signed, and of which nobody noted that: the running one is asked, and what was fetched for it is staged.
+    let unsigned = without_signature(&fs::read(host.kernel()).expect("the kernel"));
+    fs::remove_file(host.kernel()).expect("the link to the kernel");
+    fs::write(host.kernel(), &unsigned).expect("the kernel");
+    host.pin_kernel_without_signer();
+    host.site.release();
+    let _ = host.mirror.requests();
+    machine.type_line(&code.text);
+    machine.to_the_confirmation();
+    assert!(machine.text().replace('\n', " ").contains("If this machine does not take the installer's kernel"));
+    machine.type_line("yes");
+    machine.expect("The machine starts anew, into the installer.");
+    let kernels = host.mirror.requests().iter().filter(|path| path.ends_with("/linux")).count();
+    assert_eq!(kernels, 1);
+    drop(machine);
+    assert!(listed(&stick).contains("anode-stage/linux") && holds(&stick, "Erika Muster"), "{}", listed(&stick));
+}
+
+/// The same program without the signature at its end (PE/COFF: the fifth of the optional header's directories).
+fn without_signature(kernel: &[u8]) -> Vec<u8> {
+    let word = |at: usize| u32::from_le_bytes([kernel[at], kernel[at + 1], kernel[at + 2], kernel[at + 3]]) as usize;
+    let directory = word(0x3c) + 24 + 112 + 4 * 8;
+    let mut bare = kernel[..word(directory)].to_vec();
+    assert!(bare.len() > directory && kernel.len() - bare.len() == word(directory + 4), "the kernel has no signature");
+    bare[directory..directory + 8].fill(0);
+    bare
 }
 
 /// Where the third partition begins, in bytes.
