@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -22,6 +23,8 @@ pub enum Fault {
     Status(u16),
     /// It is somewhere else.
     Redirect(String),
+    /// No answer, and none to anybody else, until it is mended.
+    Held,
 }
 
 struct Shared {
@@ -149,7 +152,11 @@ impl Shared {
         }
         let asked = if from > 0 { format!("{path} from {from}") } else { path.clone() };
         self.requests.lock().expect("the requests").push(asked);
-        let fault = self.fault(&path);
+        let mut fault = self.fault(&path);
+        while matches!(fault, Some(Fault::Held)) && !self.ends.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(5));
+            fault = self.fault(&path);
+        }
         let mut status = |line: &str, more: &str| write!(stream, "HTTP/1.1 {line}\r\nConnection: close\r\n{more}\r\n");
         match fault {
             Some(Fault::Status(code)) => return status(&format!("{code} Fault"), "Content-Length: 0\r\n"),

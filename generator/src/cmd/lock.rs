@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{IsTerminal as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ use crate::clock;
 use crate::diagnose::{Faulty, Problem, Problems};
 use crate::lock::{Cache, Change, Client, Desk, Progress, Renew, Which, check, renew};
 use crate::repository::{self, Lock, Pinned, Repository, Vouched};
+use crate::tree;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -74,6 +75,8 @@ impl Files {
 }
 
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
+    // Before anything is read: what a second one had pinned meanwhile would be written over.
+    let _alone = if options.check { None } else { Some(alone(&options.repository, Lock::PATH, "anode lock")?) };
     let (repository, _) = repository::load(&options.repository).map_err(Faulty)?;
     let (client, cache, progress) = (options.source.client()?, options.source.cache()?, Transfer::new());
     let desk = Desk { repository: &repository, client: &client, cache: &cache, progress: &progress };
@@ -147,6 +150,23 @@ fn line(url: &str, change: &Change) -> String {
             format!("~ {url}\n    old {}, {before}\n    new {}, {after}\n    {}", old.sha256, new.sha256, vouched(new))
         }
     }
+}
+
+/// Where `name` of a repository is kept from being written by two at once, beside what builds leave behind.
+fn busy_file(repository: &Path, name: &str) -> PathBuf {
+    repository.join(format!(".anode/{name}.busy"))
+}
+
+/// Keeps a second `command` away from the file `name` of a repository for as long as the value lives: both would read the old one, and the later one would
+/// write over what the earlier one pinned.
+pub(super) fn alone(repository: &Path, name: &str, command: &str) -> Result<File> {
+    let path = busy_file(repository, name);
+    ensure!(repository.is_dir(), "there is no folder `{}`", repository.display());
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("creating `{}`", folder.display()))?;
+    }
+    let written = repository.join(name);
+    tree::lock(&path, &format!("another `{command}` is about to write `{}`: wait until it is done", written.display()))
 }
 
 /// Half a lock would be worse than none.

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::clock;
-use crate::cmd::lock::{Files, Transfer, replace};
+use crate::cmd::lock::{Files, Transfer, alone, replace};
 use crate::cmd::{print, say, size};
 use crate::lock::{Keyring, VENDORS};
 use crate::medium::Architecture;
@@ -39,6 +39,7 @@ pub(in crate::cmd) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
+    let _alone = alone(&options.repository, MediumLock::PATH, "anode medium lock")?;
     let (client, cache, progress) = (options.source.client()?, options.source.cache()?, Transfer::new());
     let keyring = Keyring::find(&options.repository, KEYRING)?.with_context(|| {
         format!("the keyring `{KEYRING}` is not on this machine: install `{KEYRING}`, or put it at `{VENDORS}/{KEYRING}.gpg`")
