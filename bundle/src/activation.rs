@@ -186,14 +186,17 @@ impl Activation {
             rules: &self.rules,
             critical: &self.critical,
         };
-        // As large as it can get, so that no copy is left behind where it grew.
-        let mut json = Zeroizing::new(vec![0; ACTIVATION_LIMIT as usize]);
-        let mut rest = json.as_mut_slice();
-        serde_json::to_writer(&mut rest, &encoded)
-            .map_err(|_| Refusal::unseal("the activation", "it is larger than 64 KiB"))?;
-        let length = ACTIVATION_LIMIT as usize - rest.len();
-        json.truncate(length);
-        Ok(json)
+        // Never grown, so that no copy is left behind. Most have room in the smaller one, and wiping takes longer than all the rest.
+        for room in [2 << 10, ACTIVATION_LIMIT as usize] {
+            let mut json = Zeroizing::new(vec![0; room]);
+            let mut rest = json.as_mut_slice();
+            if serde_json::to_writer(&mut rest, &encoded).is_ok() {
+                let length = room - rest.len();
+                json.truncate(length);
+                return Ok(json);
+            }
+        }
+        Err(Refusal::unseal("the activation", "it is larger than 64 KiB"))
     }
 
     /// Reads the opened JSON and compares it with what was asked for.

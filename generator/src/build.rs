@@ -1,6 +1,6 @@
 //! Compiling a repository into a tree: load → render → validate → plan → sign → write.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,6 @@ use anode_bundle::signature;
 use anode_bundle::trust::Trust;
 use anode_bundle::{Moment, Refusal};
 use anyhow::{Context as _, Result, anyhow, ensure};
-use walkdir::WalkDir;
 
 use crate::documents::{self, Signed};
 use crate::keys::{KeyRing, RootChain, SecretName};
@@ -319,7 +318,7 @@ pub fn build(order: Order<'_>) -> Result<Built> {
     for (path, bytes) in signed_timestamp.timestamp_files() {
         staging.write(path, &bytes)?;
     }
-    staging.commit()?;
+    staging.commit_with_spare()?;
     memo.write(&memo_file)?;
     Ok(Built {
         release: version,
@@ -371,29 +370,17 @@ pub(crate) fn write_content(
 
 /// New objects are written; those of earlier trees stay, because a client may be between two of their files.
 fn write_objects(staging: &Staging, plan: &Plan, trees: &[Previous], progress: &dyn Progress) -> Result<usize> {
-    let mut there = BTreeSet::new();
-    for folder in trees.iter().filter_map(|tree| tree.folder.as_deref()) {
-        for kept in ["release", "objects"] {
-            for entry in WalkDir::new(folder.join(kept)).min_depth(1) {
-                let entry = entry.with_context(|| format!("reading the previous tree `{}`", folder.display()))?;
-                let path = entry
-                    .path()
-                    .strip_prefix(folder)?
-                    .to_str()
-                    .context("a file name in the previous tree is not UTF-8")?;
-                if entry.file_type().is_file() && there.insert(path.to_owned()) {
-                    staging.keep(folder, path)?;
-                }
-            }
-        }
-    }
+    let folders: Vec<&Path> = trees.iter().filter_map(|tree| tree.folder.as_deref()).collect();
+    let there = staging.keep_trees(&folders)?;
     let mut new = 0;
     progress.begin("writing objects", plan.objects.len());
     for (hash, object) in &plan.objects {
-        let path = tree::object(hash);
-        if let (Object::New(bytes), false) = (object, there.contains(&path)) {
-            staging.write(&path, bytes)?;
-            new += 1;
+        if let Object::New(bytes) = object {
+            let path = tree::object(hash);
+            if !there.contains(&path) {
+                staging.write(&path, bytes)?;
+                new += 1;
+            }
         }
         progress.step();
     }

@@ -1,6 +1,8 @@
 //! `anode build`: equal inputs, equal bytes; whatever interrupts it, the previous tree is still there.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anode_tests::{Program, Site, SmallDisk, copy_folder, differing, files};
@@ -13,7 +15,7 @@ fn building_twice_gives_the_same_bytes_signatures_excepted() {
     let _ = site.code(&[Site::SERVER, Site::WORKSTATION], &["--expires", "2027-11-01"]);
     let twin = site.scratch("twin");
     copy_folder(&site.repository(), &twin);
-    let build = |repository: &std::path::Path, name: &str| {
+    let build = |repository: &Path, name: &str| {
         let out = site.scratch(name);
         let build =
             anode_tests::anode(["build", "-C"]).arg(repository).arg("--out").arg(&out).env("ANODE_KEYS", site.keys());
@@ -69,6 +71,101 @@ fn the_memory_of_earlier_builds_changes_no_byte() {
     fs::remove_dir_all(site.repository().join(".anode")).expect("removing the tree and the memory");
     let _ = site.build().run().ok();
     assert_eq!(differing(&with, &files(&site.tree().join("objects"))), Vec::<String>::new());
+}
+
+/// Terms of codes that nobody has: locators and keys that look like those of real ones.
+fn write_terms(site: &Site, count: u8) {
+    let probe = fs::read_to_string(site.repository().join("keys/probe.toml")).expect("the probe's terms");
+    let kdf = probe.lines().find(|line| line.starts_with("kdf = ")).expect("its policy");
+    for number in 0..count {
+        let hex = |part: u8| format!("{number:02x}{part:02x}").repeat(16);
+        site.write(
+            &format!("codes/{}/c{number:03}.toml", Site::ORGANISATION),
+            &format!(
+                "locator = \"{}\"\npublic_key = \"{}\"\nclaim_key = \"{}\"\n{kdf}\nprofiles = [\"{}\"]\n\
+                 not_before = \"2026-01-01T00:00:00Z\"\nnot_after = \"2099-01-01T00:00:00Z\"\n",
+                hex(1),
+                hex(2),
+                hex(3),
+                if number % 2 == 0 { Site::SERVER } else { Site::WORKSTATION },
+            ),
+        );
+    }
+}
+
+#[test]
+fn what_builds_leave_beside_the_tree_saves_time_and_changes_no_byte_whatever_becomes_of_it() {
+    let site = Site::new();
+    write_terms(&site, 100);
+    let (left, kept) = (site.repository().join(".anode"), site.scratch("kept"));
+    let build = |at: &str| site.build().args(["--at", at]).run().ok();
+    let _ = build("2026-11-21T09:00:00Z");
+    // Second names stay second names, as they are for a build.
+    let copy = |from: &Path, to: &Path| {
+        let _ = fs::remove_dir_all(to);
+        let _ = Program::new("cp").arg("-a").arg(from).arg(to).run().ok();
+    };
+    copy(&left, &kept);
+    site.change_title("Changed");
+    let rebuilt = |spoil: &dyn Fn(&Path)| {
+        copy(&kept, &left);
+        spoil(&left);
+        let said = build("2026-11-21T10:00:00Z");
+        assert_eq!(site.verify(site.tree()).ok().json()["findings"], serde_json::json!([]));
+        (files(&site.tree()), said.stderr)
+    };
+    let object = |folder: &Path| {
+        let names = files(folder).into_keys();
+        folder.join(names.into_iter().next().expect("an object"))
+    };
+    let (wanted, said) = rebuilt(&|left| {
+        fs::remove_file(left.join("memo")).expect("the memory");
+        fs::remove_dir_all(left.join(".tree.spare")).expect("the spare objects");
+    });
+    assert!(said.contains("100 activations") || said.contains("101 activations"), "{said}");
+    type Spoil<'s> = &'s dyn Fn(&Path);
+    let spoilt: [(&str, Spoil<'_>); 9] = [
+        ("as it is", &|_| {}),
+        ("without memory", &|left| fs::remove_file(left.join("memo")).expect("the memory")),
+        ("a damaged memory", &|left| {
+            let mut memo = fs::read(left.join("memo")).expect("the memory");
+            *memo.last_mut().expect("an entry") ^= 1;
+            fs::write(left.join("memo"), memo).expect("writing");
+        }),
+        ("a memory that ends early", &|left| fs::write(left.join("memo"), "anodemm1").expect("writing")),
+        ("without spare", &|left| fs::remove_dir_all(left.join(".tree.spare")).expect("the spare")),
+        ("a spare object with other bytes", &|left| {
+            let object = object(&left.join(".tree.spare"));
+            fs::remove_file(&object).expect("removing");
+            fs::write(&object, "damaged").expect("writing");
+        }),
+        ("a spare of another tree", &|left| {
+            fs::remove_dir_all(left.join(".tree.spare/00")).ok();
+            fs::create_dir_all(left.join(".tree.spare/zz/deep")).expect("a folder");
+            fs::write(left.join(".tree.spare/zz/deep/foreign"), "foreign").expect("writing");
+            fs::write(left.join(".tree.spare/foreign"), "foreign").expect("writing");
+        }),
+        ("a spare that is a file", &|left| {
+            fs::remove_dir_all(left.join(".tree.spare")).expect("the spare");
+            fs::write(left.join(".tree.spare"), "a file").expect("writing");
+        }),
+        ("a spare that leads elsewhere", &|left| {
+            fs::remove_dir_all(left.join(".tree.spare")).expect("the spare");
+            fs::create_dir_all(site.scratch("precious/aa")).expect("a folder");
+            fs::write(site.scratch("precious/aa/mine"), "mine").expect("writing");
+            symlink(site.scratch("precious"), left.join(".tree.spare")).expect("a link");
+        }),
+    ];
+    for (name, spoil) in spoilt {
+        assert_eq!(differing(&wanted, &rebuilt(spoil).0), Vec::<String>::new(), "{name}");
+    }
+    assert_eq!(fs::read(site.scratch("precious/aa/mine")).expect("still there"), b"mine");
+    // And a build that nothing was left for has the same objects.
+    let fresh = site.scratch("fresh");
+    let _ = site.build().arg("--out").arg(&fresh).args(["--at", "2026-11-21T10:00:00Z"]).run().ok();
+    for (name, bytes) in files(&fresh.join("objects")) {
+        assert_eq!(wanted.get(&format!("objects/{name}")), Some(&bytes), "{name}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use anode_bundle::keyed::{Key, prf};
 use anode_bundle::name::{Sha256, tree};
 use anode_bundle::seal::SealRoot;
 use anyhow::{Context as _, Result};
+use rayon::prelude::*;
 
 const MAGIC: &[u8; 8] = b"anodemm1";
 const ENTRY: usize = 32 + 32 + 4;
@@ -38,7 +39,7 @@ impl Memo {
         let mut memo = Memo::empty(seal);
         let Ok(bytes) = fs::read(file) else { return memo };
         let Some(entries) = memo.authentic(&bytes) else { return memo };
-        let known = entries.chunks_exact(ENTRY).filter_map(|entry| {
+        let known = entries.par_chunks_exact(ENTRY).filter_map(|entry| {
             let (input, rest) = entry.split_first_chunk::<32>()?;
             let (hash, rest) = rest.split_first_chunk::<32>()?;
             let length = u32::from_be_bytes(*rest.first_chunk::<4>()?);

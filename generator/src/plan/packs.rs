@@ -1,6 +1,6 @@
 //! One pack per (profile, organisation), with no organisation where that layer changes nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use anode_bundle::index::Entry;
 use anode_bundle::name::{Id, SafePath, Sha256};
@@ -51,11 +51,10 @@ pub fn wanted_packs(repository: &Repository) -> BTreeMap<PackName, &Profile> {
 }
 
 fn wanted(repository: &Repository) -> Wanted<'_> {
-    let used: BTreeSet<(&Id, &Id)> = repository
-        .codes
-        .iter()
-        .flat_map(|code| code.profiles.iter().map(move |profile| (profile, &code.organisation)))
-        .collect();
+    let codes = repository.codes.iter();
+    let offers = codes.flat_map(|code| code.profiles.iter().map(move |profile| (profile, &code.organisation)));
+    // There may be a hundred thousand codes for a few profiles: only the few are put in order.
+    let used: BTreeSet<(&Id, &Id)> = offers.collect::<HashSet<_>>().into_iter().collect();
     let mut offered = BTreeMap::new();
     let mut wanted: BTreeMap<PackName, &Profile> = BTreeMap::new();
     for profile in &repository.profiles {

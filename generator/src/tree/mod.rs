@@ -3,6 +3,7 @@
 mod audit;
 mod boot_files;
 mod folder;
+mod spare;
 mod staging;
 
 pub use audit::{Audit, Finding, audit};

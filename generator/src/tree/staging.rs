@@ -1,9 +1,13 @@
 //! Builds a tree in a folder beside the old one and puts it in its place in one step. A build that fails or is killed leaves the old tree as it was.
+//!
+//! What the old tree has stays under its name in the new one, as a second name of the same file. [`super::spare`] says why that is quick.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anode_bundle::name::Sha256;
 use anode_bundle::name::tree::{TIMESTAMP, object};
@@ -11,12 +15,19 @@ use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fs::{FlockOperation, RenameFlags, flock, renameat_with};
 use sha2::Digest as _;
 
+use super::spare::{Kept, Rest, align, keep};
 use crate::strict::PROPOSAL;
+
+/// What of an older tree stays: a client may be between two of its files.
+const KEPT: [&str; 2] = ["release", OBJECTS];
+const OBJECTS: &str = "objects";
 
 /// A tree that is being built. Dropped without [`Staging::commit`], it disappears.
 pub struct Staging {
     target: PathBuf,
     folder: PathBuf,
+    spare: PathBuf,
+    copied: AtomicBool,
     committed: bool,
     _lock: File,
 }
@@ -44,7 +55,8 @@ impl Staging {
         // Left over from a build that was killed: nobody else can be at it while we hold the lock.
         remove_folder(&folder)?;
         fs::create_dir(&folder).with_context(|| format!("creating `{}`", folder.display()))?;
-        Ok(Staging { target, folder, committed: false, _lock: lock })
+        let spare = parent.join(format!(".{name}.spare"));
+        Ok(Staging { target, folder, spare, copied: AtomicBool::new(false), committed: false, _lock: lock })
     }
 
     /// The folder in which the new tree grows.
@@ -85,11 +97,40 @@ impl Staging {
         if let Some(parent) = to.parent().filter(|parent| !parent.exists()) {
             fs::create_dir_all(parent).with_context(|| format!("creating `{}`", parent.display()))?;
         }
-        match fs::hard_link(&from, &to) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(_) => fs::copy(&from, &to).map(|_| ()).with_context(|| format!("keeping `{}`", from.display())),
+        self.note(keep(&from, &to)?);
+        Ok(())
+    }
+
+    /// Takes the releases and objects of older trees over, and says their paths. Where two of them have a file of one name, that of the tree that is
+    /// replaced stays, else that of the earlier one.
+    ///
+    /// # Errors
+    /// If one of them can not be read, or its files be neither linked nor copied.
+    pub fn keep_trees(&self, trees: &[&Path]) -> Result<HashSet<String>> {
+        let is_own = |tree: &&&Path| std::path::absolute(tree).is_ok_and(|tree| tree == self.target);
+        let (own, others): (Vec<_>, Vec<_>) = trees.iter().partition(is_own);
+        let own = own.into_iter().map(|tree: &&Path| (tree, Rest::Goes));
+        let mut kept = HashSet::new();
+        for (tree, rest) in own.chain(others.into_iter().map(|tree| (tree, Rest::Stays))) {
+            for folder in KEPT {
+                let to = self.folder.join(folder);
+                // Where there is none, everything is linked. A link could lead anywhere, and nothing is tidied there.
+                if folder == OBJECTS
+                    && rest == Rest::Goes
+                    && self.spare.symlink_metadata().is_ok_and(|spare| spare.is_dir())
+                {
+                    let _ = fs::rename(&self.spare, &to);
+                }
+                let (names, how) = align(&tree.join(folder), &to, rest)?;
+                self.note(how);
+                kept.extend(names.into_iter().map(|name| format!("{folder}/{name}")));
+            }
         }
+        Ok(kept)
+    }
+
+    fn note(&self, kept: Kept) {
+        self.copied.fetch_or(kept == Kept::Copied, Ordering::Relaxed);
     }
 
     /// Takes a file from elsewhere as an object, without copying where the file system can. It is hashed on its way.
@@ -119,6 +160,38 @@ impl Staging {
     /// # Errors
     /// If the folders can not be exchanged; the old tree is then still there.
     pub fn commit(mut self) -> Result<()> {
+        self.exchange()?;
+        // What is left under the name of the new tree is the old one.
+        remove_folder(&self.folder)
+    }
+
+    /// As [`Staging::commit`], and leaves the objects a second time for the next build of this tree, where that takes no room.
+    ///
+    /// # Errors
+    /// As [`Staging::commit`].
+    pub fn commit_with_spare(mut self) -> Result<()> {
+        self.exchange()?;
+        // The tree is in its place: what the next build will have to do itself is no failure of this one.
+        let _ = fs::remove_dir_all(&self.spare);
+        if !*self.copied.get_mut() && self.leave_spare().is_err() {
+            let _ = fs::remove_dir_all(&self.spare);
+        }
+        remove_folder(&self.folder)
+    }
+
+    fn leave_spare(&self) -> Result<()> {
+        match fs::rename(self.folder.join(OBJECTS), &self.spare) {
+            // There was no tree yet.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => return Ok(other?),
+        }
+        // A file system without second names would hold everything twice.
+        fs::hard_link(self.target.join(TIMESTAMP), &self.spare)?;
+        fs::remove_file(&self.spare)?;
+        align(&self.target.join(OBJECTS), &self.spare, Rest::Goes).map(|_| ())
+    }
+
+    fn exchange(&mut self) -> Result<()> {
         sync_folder(&self.folder)?;
         let here = rustix::fs::CWD;
         if self.target.exists() {
@@ -132,8 +205,7 @@ impl Staging {
         if let Some(parent) = self.target.parent() {
             File::open(parent)?.sync_all().with_context(|| format!("syncing `{}`", parent.display()))?;
         }
-        // What is left under the name of the new tree is the old one.
-        remove_folder(&self.folder)
+        Ok(())
     }
 }
 
