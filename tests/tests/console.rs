@@ -55,6 +55,35 @@ fn kernel_arguments_skip_the_questions_and_reach_the_fetcher() {
 }
 
 #[test]
+fn the_network_that_is_in_use_reaches_the_fetcher_for_the_installer() {
+    let cases = [
+        // Settings of the kernel's arguments, what the network is, and what comes of it.
+        (
+            "anode.ip=192.0.2.10/24,192.0.2.1,192.0.2.53",
+            "up\neth0 ready 192.0.2.10/24\n",
+            "--ip 192.0.2.10/24,192.0.2.1,192.0.2.53 --interface 52:54:00:12:34:56",
+        ),
+        ("anode.vlan=12", "up\neth0.12 ready 192.0.2.7/24\n", "--vlan 12 --interface 52:54:00:12:34:56"),
+        ("anode.ip=192.0.2.10/24 anode.vlan=12", "up\nwlan0 ready 192.0.2.10/24\n", "--wireless"),
+        ("anode.vlan=12 anode.interface=wlan0", "up\nwlan0 ready 192.0.2.7/24\neth0 ready 192.0.2.8/24\n", ""),
+        ("", "up\neth0 ready 192.0.2.7/24\n", ""),
+    ];
+    for (settings, report, wanted) in cases {
+        let medium = Medium::new();
+        medium.write("proc/cmdline", &format!("anode.lang=en anode.keyboard=us {settings}"));
+        medium.write("sys/class/net/eth0/address", "52:54:00:12:34:56\n");
+        medium.write("sys/class/net/wlan0/phy80211/name", "phy0");
+        medium.write("run/anode/network", report);
+        assert_eq!(medium.session().exit(), Some(100));
+        let arguments = medium.read("arguments");
+        let options = ["--ip", "--vlan", "--interface", "--wireless"];
+        let first = options.iter().filter_map(|option| arguments.find(option)).min();
+        let passed = first.map_or("", |at| &arguments[at..]);
+        assert!(passed.trim_end().starts_with(wanted) && first.is_some() != wanted.is_empty(), "{arguments}");
+    }
+}
+
+#[test]
 fn every_exit_code_has_its_page_and_a_way_back() {
     let medium = Medium::new();
     medium.write("proc/cmdline", "anode.lang=en anode.keyboard=us");

@@ -11,7 +11,8 @@ use crate::name::{Id, SafePath, SiteId};
 
 const MAGIC: &[u8; 4] = b"ANF1";
 const MANIFEST_LIMIT: usize = 1 << 20;
-const COMMAND_LINE_LIMIT: usize = 2000;
+/// The longest kernel command line, in characters.
+pub const COMMAND_LINE_LIMIT: usize = 2000;
 
 /// The value of each prompt, ready to be inserted. Holds crypt hashes: wiped when dropped.
 pub type Answers = BTreeMap<Id, Zeroizing<String>>;
@@ -308,6 +309,7 @@ mod tests {
                 carry_fetcher: false,
                 command_line: "host= quiet".to_owned(),
                 inserts: vec![insert(5)],
+                network: None,
             }),
             files: vec![file("a", 4, vec![insert(0), insert(2), insert(2), insert(4)]), file("b/c", 0, Vec::new())],
             prompts: vec![prompt],

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::network::NetworkWords;
 use super::prompt::Prompt;
 use crate::name::{Id, SafePath, Sha256, SiteId};
 
@@ -104,6 +105,9 @@ pub struct Boot {
     /// Where answers belong in the command line.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inserts: Vec<Insert>,
+    /// How the installer is given the network that was set at the medium; absent where the definition does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkWords>,
 }
 
 /// Who signed a kernel, for machines that load no other: known before it is fetched, and judged by the running kernel alone.

@@ -5,10 +5,12 @@
 
 mod contents;
 mod manifest;
+pub mod network;
 mod prompt;
 
-pub use contents::{Answers, Contents, FilledFile};
+pub use contents::{Answers, COMMAND_LINE_LIMIT, Contents, FilledFile};
 pub use manifest::{
     Ansible, Blob, Boot, File, HandOver, Insert, Installer, KernelSignature, Loaders, Manifest, SecondStage,
 };
+pub use network::{NetworkSettings, NetworkWords};
 pub use prompt::{Choice, MAX_NUMBER, Prompt, PromptType};

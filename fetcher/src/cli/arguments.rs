@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anode_bundle::name::Sha256;
+use anode_bundle::pack::NetworkSettings;
+use anode_bundle::pack::network::{Mac, ProxyAddress, StaticAddress, Vlan};
 use anode_bundle::{Moment, display};
 use lexopt::prelude::*;
 use zeroize::Zeroizing;
@@ -63,6 +65,8 @@ pub(super) struct Activate {
     pub profile: Option<String>,
     pub answers: Given,
     pub destination: Destination,
+    /// What the installer is to be given, too.
+    pub network: NetworkSettings,
 }
 
 /// Where the verified files go.
@@ -107,6 +111,10 @@ struct Options {
     initrd: Option<PathBuf>,
     kexec: bool,
     stage: Option<PathBuf>,
+    address: Option<StaticAddress>,
+    vlan: Option<Vlan>,
+    interface: Option<Mac>,
+    wireless: bool,
     urls: Vec<String>,
     sha256: Option<Sha256>,
     length: Option<u64>,
@@ -160,9 +168,8 @@ fn belongs(topic: Topic, name: &str) -> bool {
             matches!(topic, Topic::Activate | Topic::Update)
         }
         "url" | "sha256" | "length" | "out" => topic == Topic::Blob,
-        "code" | "code-file" | "typed-code" | "profile" | "answer" | "files" | "initrd" | "kexec" | "stage" => {
-            topic == Topic::Activate
-        }
+        "code" | "code-file" | "typed-code" | "profile" | "answer" | "files" | "initrd" | "kexec" | "stage" | "ip"
+        | "vlan" | "interface" | "wireless" => topic == Topic::Activate,
         _ => false,
     }
 }
@@ -172,6 +179,7 @@ impl Options {
         match name {
             "allow-http" => self.allow_http = true,
             "kexec" => self.kexec = true,
+            "wireless" => self.wireless = true,
             _ => return self.take_value(name, parser, topic),
         }
         Ok(())
@@ -210,6 +218,22 @@ impl Options {
                 let proxy =
                     Address::parse(&text, PlainHttp::ForPinned).map_err(|bad| wrong(&bad.to_string(), remedy))?;
                 return once(&mut self.proxy, proxy, name);
+            }
+            "ip" => {
+                let remedy =
+                    "write it as `192.0.2.10/24,192.0.2.1,192.0.2.53;192.0.2.54`: address, gateway, name servers";
+                let address =
+                    StaticAddress::parse(&text).ok_or_else(|| wrong("is not an address with its prefix", remedy))?;
+                return once(&mut self.address, address, name);
+            }
+            "vlan" => {
+                let vlan = Vlan::parse(&text).ok_or_else(|| wrong("is not a VLAN", "write a number from 1 to 4094"))?;
+                return once(&mut self.vlan, vlan, name);
+            }
+            "interface" => {
+                let remedy = "write it as `52:54:00:12:34:56`";
+                let mac = Mac::parse(&text).ok_or_else(|| wrong("is not a hardware address", remedy))?;
+                return once(&mut self.interface, mac, name);
             }
             "now" => {
                 let remedy = "write it as `2026-11-30T12:00:00Z`";
@@ -290,7 +314,21 @@ impl Options {
                         return Err(Failure::usage(problem, "give one of them; `--kexec` and `--stage` go together"));
                     }
                 };
+                let network = NetworkSettings {
+                    address: rest.address,
+                    vlan: rest.vlan,
+                    interface: rest.interface,
+                    proxy: reach.proxy.as_ref().and_then(|proxy| ProxyAddress::new(proxy.as_str())),
+                    wireless: rest.wireless,
+                };
+                let is_set = network != NetworkSettings { proxy: network.proxy.clone(), ..NetworkSettings::default() };
+                if is_set && matches!(destination, Destination::Written(_)) {
+                    let problem =
+                        "`--ip`, `--vlan`, `--interface` and `--wireless` are for an installer that is started";
+                    return Err(Failure::usage(problem, "leave them out, or give `--kexec` or `--stage DIR`"));
+                }
                 Ok(Command::Activate(Box::new(Activate {
+                    network,
                     reach,
                     talk,
                     code: rest.code,

@@ -39,6 +39,15 @@ usage: anode-fetch activate --site URL... --root FILE TARGET [options]
                         --kexec, only where Secure Boot would not let the
                         running kernel load it. Answers lie there in clear!
 
+with --kexec or --stage, the installer is given this machine's network:
+  --ip ADDRESS/PREFIX[,GATEWAY[,SERVER;SERVER...]]
+                        its address, gateway and name servers
+  --vlan NUMBER         its VLAN
+  --interface MAC       its network card, by hardware address
+  --wireless            or it is in the air, where no installer looks
+  --proxy, below, is handed on, too. What the installer has no words for, or
+  the profile sets itself, is said before the last question.
+
 without these the program asks:
   --code CODE           the activation code; other users of this machine can
                         see it in the list of processes: prefer --code-file

@@ -12,6 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anode_bundle::code::{Machine, Secret};
+use anode_bundle::pack::{COMMAND_LINE_LIMIT, NetworkSettings, network};
 use anode_bundle::trust::Clock;
 use anode_bundle::{ExitCode, Moment, Refusal};
 use zeroize::Zeroizing;
@@ -190,6 +191,10 @@ fn perform_activate(host: &mut dyn Host, wanted: Activate, warnings: &mut Vec<St
     if let Some(file) = wanted.typed_code {
         console = console.typed(typed, file);
     }
+    // Files are handed over by somebody else.
+    if !matches!(wanted.destination, Destination::Written(_)) {
+        console = console.network(wanted.network.clone());
+    }
     let activated = activate(&order, opened.sources(), &mut console);
     warnings.append(&mut console.warnings);
     let activated = activated?;
@@ -202,7 +207,7 @@ fn perform_activate(host: &mut dyn Host, wanted: Activate, warnings: &mut Vec<St
     let (files, way) = match &wanted.destination {
         Destination::Written(target) => (target.write(&activated.files()?, &activated.selection, carry)?, Way::AtOnce),
         Destination::Kexec(_) | Destination::Stage(_) => {
-            prepare(&activated, carry, &wanted.reach, &mut *kernel, &mut console)?
+            prepare(&activated, carry, &wanted.reach, &wanted.network, &mut *kernel, &mut console)?
         }
     };
     console.done(files.len());
@@ -216,6 +221,7 @@ fn prepare(
     activated: &Activated,
     carry: Carry,
     reach: &Reach,
+    network: &NetworkSettings,
     kernel: &mut dyn Kernel,
     console: &mut Console<'_>,
 ) -> Result<(Vec<String>, Way), Failure> {
@@ -223,6 +229,14 @@ fn prepare(
     let (Some(boot), Some(line)) = (&contents.manifest().boot, contents.command_line(&activated.answers)?) else {
         return Err(Failure::Internal("a profile without a kernel".to_owned()));
     };
+    let line = network::hand_over(boot.network.as_ref(), network).put_before(&line);
+    if line.len() > COMMAND_LINE_LIMIT {
+        let problem = "the kernel command line would be longer than 2,000 characters with the network's settings";
+        return Err(Failure::hand_over(
+            problem,
+            "set fewer name servers, or tell the operator to shorten the profile's line",
+        ));
+    }
     let (archive, paths) = initrd_archive(&activated.files()?, &activated.selection, carry)?;
     // The site's own authorities, and those of whoever else has what was pinned: hashes decide.
     let credentials = credentials(&reach.authorities, reach.client.as_ref())?;

@@ -20,7 +20,8 @@ use anode_bundle::activation::{Menu, Offer};
 use anode_bundle::client::Event;
 use anode_bundle::code::{BadCode, Secret};
 use anode_bundle::display::line;
-use anode_bundle::pack::{Answers, Manifest, PromptType};
+use anode_bundle::pack::network::{Left, hand_over};
+use anode_bundle::pack::{Answers, Manifest, NetworkSettings, NetworkWords, PromptType};
 use anode_bundle::{Moment, Refusal};
 use zeroize::Zeroizing;
 
@@ -58,6 +59,8 @@ pub struct Console<'a> {
     /// What is confirmed leads to a disk that is erased.
     erases: bool,
     transfer: Option<Transfer>,
+    /// What the installer is to be given.
+    network: NetworkSettings,
     /// What went wrong and did not stop the run.
     pub warnings: Vec<String>,
 }
@@ -86,6 +89,7 @@ impl<'a> Console<'a> {
             erases: target.is_none(),
             target: target.unwrap_or_else(|| words.memory.to_owned()),
             transfer: None,
+            network: NetworkSettings::default(),
             warnings: Vec::new(),
         }
     }
@@ -111,6 +115,13 @@ impl<'a> Console<'a> {
         let Some(file) = &self.keep else { return };
         let new = File::options().write(true).create_new(true).mode(0o600).open(file);
         let _ = new.and_then(|mut file| file.write_all(code.as_bytes()));
+    }
+
+    /// With the network of this machine, which the installer is to be given: what it can not be given is said before the last question.
+    #[must_use]
+    pub fn network(mut self, settings: NetworkSettings) -> Console<'a> {
+        self.network = settings;
+        self
     }
 
     /// The last line of a run.
@@ -215,6 +226,24 @@ impl<'a> Console<'a> {
         }
         if !manifest.second_stage.pinned {
             self.say(&fill(words.unpinned, &[("how", &line(&manifest.second_stage.how, 160))]));
+        }
+        self.tell_what_is_left(manifest.boot.as_ref().and_then(|boot| boot.network.as_ref()));
+    }
+
+    /// What of this machine's network the installer can not be given.
+    fn tell_what_is_left(&mut self, known: Option<&NetworkWords>) {
+        let words = self.words;
+        for left in hand_over(known, &self.network).left {
+            self.say(match left {
+                Left::Address => words.left_address,
+                Left::NameServers => words.left_servers,
+                Left::Vlan => words.left_vlan,
+                Left::Interface => words.left_interface,
+                Left::Proxy => words.left_proxy,
+                Left::OwnNetwork => words.own_network,
+                Left::OwnProxy => words.own_proxy,
+                Left::Wireless => words.left_wireless,
+            });
         }
     }
 

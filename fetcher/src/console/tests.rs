@@ -346,3 +346,43 @@ fn it_is_said_where_the_answers_will_lie_readable_and_where_they_may() {
         assert!(!told(&Way::Staged("/run/anode/stick".into())).contains(may));
     }
 }
+
+#[test]
+fn what_the_installer_can_not_be_given_of_the_network_is_said_in_every_language() {
+    use anode_bundle::pack::network::{Mac, ProxyAddress, StaticAddress, Vlan};
+    let all = NetworkSettings {
+        address: StaticAddress::parse("192.0.2.10/24,192.0.2.1,192.0.2.53"),
+        vlan: None,
+        interface: Mac::parse("52:54:00:12:34:56"),
+        proxy: ProxyAddress::new("http://192.0.2.1:3128"),
+        wireless: false,
+    };
+    let tagged = NetworkSettings { vlan: Vlan::parse("12"), ..all.clone() };
+    let wireless = NetworkSettings { wireless: true, proxy: None, ..all.clone() };
+    let bare = NetworkWords { address: Some("ip={address}".to_owned()), ..NetworkWords::default() };
+    let own = NetworkWords { own_network: true, own_proxy: true, ..NetworkWords::default() };
+    for (words, settings, english, german) in [
+        (None, &all, &["asks for an address by DHCP", "no proxy"][..], &["per DHCP", "keinen Proxy"][..]),
+        (None, &tagged, &["without a VLAN", "no proxy"], &["ohne VLAN", "keinen Proxy"]),
+        (None, &wireless, &["needs a cable"], &["braucht ein Kabel"]),
+        (
+            Some(&bare),
+            &all,
+            &["name servers", "network card", "no proxy"],
+            &["Nameserver", "Netzwerkkarte", "keinen Proxy"],
+        ),
+        (Some(&own), &tagged, &["set by the profile", "set by the profile"], &["das Profil fest", "das Profil fest"]),
+        (Some(&own), &NetworkSettings::default(), &[], &[]),
+    ] {
+        for (language, wanted) in [(Language::English, english), (Language::German, german)] {
+            let mut typist = Typist::default();
+            let mut console = Console::new(&mut typist, language, None, Vec::new(), None).network(settings.clone());
+            console.tell_what_is_left(words);
+            // One sentence each, folded.
+            let seen = typist.seen.replace('\n', " ");
+            let sentences: Vec<&str> = seen.split_inclusive(". ").filter(|text| !text.trim().is_empty()).collect();
+            assert_eq!(sentences.len(), wanted.len(), "{seen}");
+            assert!(sentences.iter().zip(wanted).all(|(said, wanted)| said.contains(wanted)), "{wanted:?}: {seen}");
+        }
+    }
+}

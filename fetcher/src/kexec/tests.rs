@@ -90,6 +90,7 @@ pub(super) fn boot() -> Boot {
         carry_fetcher: false,
         command_line: "quiet".to_owned(),
         inserts: Vec::new(),
+        network: None,
     }
 }
 

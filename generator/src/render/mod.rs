@@ -10,6 +10,7 @@ mod escape;
 mod layers;
 mod loaders;
 mod markers;
+mod network;
 mod origins;
 mod pass;
 mod samples;

@@ -189,7 +189,7 @@ impl<'a, 'r> Pass<'a, 'r> {
     }
 
     /// Is the expression true? `None`: it could not be judged.
-    fn holds(&mut self, when: &'r Located<String>) -> Option<bool> {
+    pub(super) fn holds(&mut self, when: &'r Located<String>) -> Option<bool> {
         let test = format!("{{% if {} %}}yes{{% endif %}}", when.value);
         Some(!self.inline(when, test, Rule::Line)?.0.is_empty())
     }
@@ -372,6 +372,7 @@ impl<'a, 'r> Pass<'a, 'r> {
             boot.initrd.iter().map(|initrd| self.inline(initrd, initrd.value.clone(), Rule::Address)).collect();
         let command_line = self.inline(&boot.command_line, boot.command_line.value.clone(), Rule::Address);
         let loaders = self.loaders();
+        let network = self.network();
         let urls: Option<Vec<_>> = [kernel].into_iter().chain(initrd).collect();
         let (urls, (command_line, inserts)) = (urls?, command_line?);
         self.say_what_everybody_reads([&command_line].into_iter().chain(urls.iter().map(|(url, _)| url)));
@@ -387,7 +388,7 @@ impl<'a, 'r> Pass<'a, 'r> {
         let signature = urls.first().and_then(|(url, _)| lock.pinned(url)?.signature.clone());
         let (kernel, initrd) = (kernel.clone(), initrd.to_vec());
         let loaders = loaders.and_then(|named| self.pinned_loaders(named, signature.as_ref()));
-        Some(Boot { kernel, signature, initrd, loaders, images, carry_fetcher, command_line, inserts })
+        Some(Boot { kernel, signature, initrd, loaders, images, carry_fetcher, command_line, inserts, network })
     }
 
     /// A secret in these is none on the machine that is installed.

@@ -13,8 +13,8 @@ use super::tags::{Tag, includes, tags};
 use super::{Parsed, address};
 use crate::diagnose::{Origin, Problem, Problems, Source};
 use crate::repository::{
-    FileTemplate, InstallerDefinition, LoaderTemplates, Located, Profile, Repository, Setting, Settings, Snippets,
-    Value,
+    FileTemplate, InstallerDefinition, LoaderTemplates, Located, NetworkTemplates, Profile, Repository, Setting,
+    Settings, Snippets, Value,
 };
 
 /// What all renderings of a run made use of.
@@ -238,7 +238,10 @@ fn of_boot<'s>(
     let Some(boot) = &definition.boot else { return };
     let images = boot.images.iter().map(|(_, image)| image);
     let loaders = boot.loaders.iter().flat_map(LoaderTemplates::texts);
+    let network = boot.network.iter().flat_map(NetworkTemplates::texts);
+    names.extend(boot.network.iter().flat_map(NetworkTemplates::conditions).flat_map(condition));
     let texts = [&boot.kernel, &boot.command_line].into_iter().chain(&boot.initrd).chain(images).chain(loaders);
+    let texts = texts.chain(network);
     of_all(texts.map(|text| text.value.as_str()).collect(), snippet, names);
 }
 

@@ -5,6 +5,8 @@
 //!
 //! `[boot.loaders]` names the shim and the GRUB that the distribution signed for its own installer: a machine whose running kernel does not trust the signer of
 //! the installer's kernel may be restarted into them.
+//!
+//! `[boot.network]` says by which words of the kernel command line the installer is given an address, a VLAN, name servers, a card and a proxy.
 
 use anode_bundle::name::Id;
 
@@ -27,6 +29,43 @@ pub struct BootTemplates {
     pub carry_fetcher: bool,
     /// The kernel command line.
     pub command_line: Located<String>,
+    /// How the installer is given the network that a person set at the medium.
+    pub network: Option<NetworkTemplates>,
+}
+
+/// `[boot.network]`: templates of words for the kernel command line, with the placeholders of [`anode_bundle::pack::network`] in single braces. One that renders
+/// to nothing says nothing.
+#[derive(Debug, Clone)]
+pub struct NetworkTemplates {
+    /// For an address.
+    pub address: Option<Located<String>>,
+    /// For name servers.
+    pub name_servers: Option<Located<String>>,
+    /// For a tagged network.
+    pub vlan: Option<Located<String>>,
+    /// For the card.
+    pub interface: Option<Located<String>>,
+    /// For a proxy.
+    pub proxy: Option<Located<String>>,
+    /// What the words of the command line begin with that make room.
+    pub replaces: Option<Located<String>>,
+    /// The profile sets the installer's network, if this expression is true.
+    pub own_network: Option<Located<String>>,
+    /// The profile sets the installer's proxy, if this expression is true.
+    pub own_proxy: Option<Located<String>>,
+}
+
+impl NetworkTemplates {
+    /// Those of words.
+    pub fn texts(&self) -> impl Iterator<Item = &Located<String>> {
+        let words = [&self.address, &self.name_servers, &self.vlan, &self.interface, &self.proxy, &self.replaces];
+        words.into_iter().flatten()
+    }
+
+    /// Those of expressions.
+    pub fn conditions(&self) -> impl Iterator<Item = &Located<String>> {
+        self.own_network.iter().chain(&self.own_proxy)
+    }
 }
 
 /// `[boot.loaders]`: templates of one line each. They name nothing if shim and GRUB render to nothing.
@@ -84,7 +123,18 @@ pub fn read_boot(table: &mut Fields<'_, '_, '_>) -> Option<BootTemplates> {
     let loaders = table.table("loaders", read_loaders).flatten();
     let carry_fetcher = table.switch("carry_fetcher").unwrap_or(false);
     let command_line = table.required("command_line", "command_line = \"quiet\"");
-    Some(BootTemplates { kernel: kernel?, initrd, images, loaders, carry_fetcher, command_line: command_line? })
+    let network = table.table("network", |network| NetworkTemplates {
+        address: network.text("address"),
+        name_servers: network.text("name_servers"),
+        vlan: network.text("vlan"),
+        interface: network.text("interface"),
+        proxy: network.text("proxy"),
+        replaces: network.text("replaces"),
+        own_network: network.text("own_network"),
+        own_proxy: network.text("own_proxy"),
+    });
+    let command_line = command_line?;
+    Some(BootTemplates { kernel: kernel?, initrd, images, loaders, carry_fetcher, command_line, network })
 }
 
 fn read_loaders(table: &mut Fields<'_, '_, '_>) -> Option<LoaderTemplates> {

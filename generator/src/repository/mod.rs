@@ -27,7 +27,7 @@ use anode_bundle::name::Id;
 use rayon::prelude::*;
 
 pub use ansible::AnsibleSettings;
-pub use boot::{BootTemplates, LoaderTemplates, SecondStageCase};
+pub use boot::{BootTemplates, LoaderTemplates, NetworkTemplates, SecondStageCase};
 pub use cases::Case;
 pub use checksums::{Checksums, FILE, INLINE};
 pub use fields::Located;

@@ -77,6 +77,11 @@ impl Network {
         Network { backend: "hubport,hubid=1".to_owned(), ..Network::default() }
     }
 
+    /// At a backend of QEMU.
+    pub(crate) fn at(backend: String) -> Network {
+        Network { backend, ..Network::default() }
+    }
+
     /// With this card instead of virtio's, in QEMU's name for it.
     #[must_use]
     pub fn card(mut self, name: &str) -> Network {

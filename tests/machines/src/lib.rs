@@ -14,10 +14,12 @@ mod person;
 mod picture;
 mod record;
 mod serial;
+mod trunk;
 mod tunnel;
 
 pub use hardware::{Firmware, Hardware, Medium, Network, empty_disk};
 pub use host::{Host, OUTSIDE, extract, installer, stick};
 pub use machine::{Link, Machine};
 pub use neighbour::Neighbour;
+pub use trunk::Trunk;
 pub use tunnel::Tunnel;

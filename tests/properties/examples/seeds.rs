@@ -206,6 +206,7 @@ fn manifest(site: &SiteId) -> (Manifest, Vec<Vec<u8>>) {
             carry_fetcher: false,
             command_line: text("quiet hostname="),
             inserts: vec![Insert { at: 15, prompt: id("hostname") }],
+            network: None,
         }),
         files: vec![
             File {

@@ -152,6 +152,7 @@ impl Session<'_> {
                 command.arg("--proxy").arg(proxy);
             }
         }
+        command.args(self.network_options());
         let mut file = |option: &str, path: PathBuf| {
             if path.exists() {
                 command.arg(option).arg(path);

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use anode_bundle::display::line;
+use anode_bundle::pack::network::{Mac, StaticAddress, Vlan};
 
 use super::{Session, Step, Way};
 use crate::console::Echo;
@@ -213,6 +214,45 @@ impl Session<'_> {
         }
     }
 
+    /// The network that is in use here, as the fetcher's options, for the installer. Nothing where no interface is ready: then nothing of it is known to work.
+    pub(super) fn network_options(&self) -> Vec<String> {
+        let report = self.machine.text("run/anode/network").unwrap_or_default();
+        let ready = report.lines().filter_map(|line| line.split_once(" ready ")).map(|(name, _)| name);
+        let (wireless, cables): (Vec<&str>, Vec<&str>) =
+            ready.partition(|name| self.machine.path("sys/class/net").join(name).join("phy80211").exists());
+        let mut options = Vec::new();
+        let Some(used) = cables.first() else {
+            options.extend((!wireless.is_empty()).then(|| "--wireless".to_owned()));
+            return options;
+        };
+        if let Some(address) = plain_address(&self.setting("ip")) {
+            options.extend(["--ip".to_owned(), address]);
+        }
+        // The interface of a VLAN is named after its card.
+        let (card, vlan) = used.split_once('.').unwrap_or((used, ""));
+        if Vlan::parse(vlan).is_some() {
+            options.extend(["--vlan".to_owned(), vlan.to_owned()]);
+        }
+        let mac = self.machine.text(&format!("sys/class/net/{card}/address")).unwrap_or_default();
+        if !options.is_empty() && Mac::parse(mac.trim()).is_some() {
+            options.extend(["--interface".to_owned(), mac.trim().to_owned()]);
+        }
+        options
+    }
+
+    /// What was chosen in the menu, else the last kernel argument of that name, as the script reads it.
+    fn setting(&self, name: &str) -> String {
+        self.machine.text(&format!("run/anode/settings/{name}")).unwrap_or_else(|| {
+            let line = self.machine.text("proc/cmdline").unwrap_or_default();
+            let argument = format!("anode.{name}=");
+            line.split_ascii_whitespace()
+                .filter_map(|word| word.strip_prefix(&argument))
+                .last()
+                .unwrap_or_default()
+                .into()
+        })
+    }
+
     /// What the script reads before the kernel's arguments; nothing is a setting too.
     pub(super) fn set(&mut self, name: &str, value: &str) {
         let folder = self.machine.path("run/anode/settings");
@@ -221,6 +261,15 @@ impl Session<'_> {
             self.say(&format!("error: {}", crate::error::reason(&error)));
         }
     }
+}
+
+/// An address as the fetcher takes it: the script leaves out what is no name server, too.
+fn plain_address(text: &str) -> Option<String> {
+    let mut parts = text.trim().split(',');
+    let (address, gateway) = (parts.next()?, parts.next().unwrap_or_default());
+    let servers = parts.next().unwrap_or_default().split(';').filter(|server| server.parse::<IpAddr>().is_ok());
+    let plain = format!("{address},{gateway},{}", servers.collect::<Vec<_>>().join(";"));
+    StaticAddress::parse(&plain).map(|_| plain)
 }
 
 fn is_network(text: &str) -> bool {
@@ -235,6 +284,21 @@ fn is_network(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn an_address_goes_to_the_fetcher_without_what_the_script_leaves_out() {
+        for (typed, plain) in [
+            (
+                "192.0.2.10/24,192.0.2.1,192.0.2.53;x;2001:db8::53\n",
+                Some("192.0.2.10/24,192.0.2.1,192.0.2.53;2001:db8::53"),
+            ),
+            ("192.0.2.10/24", Some("192.0.2.10/24,,")),
+            ("192.0.2.10", None),
+            ("", None),
+        ] {
+            assert_eq!(super::plain_address(typed).as_deref(), plain, "{typed}");
+        }
+    }
+
     #[test]
     fn an_address_comes_with_its_prefix() {
         for good in ["192.0.2.10/24", "2001:db8::7/64", "10.0.0.1/8"] {
