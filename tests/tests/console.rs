@@ -71,8 +71,10 @@ fn the_network_that_is_in_use_reaches_the_fetcher_for_the_installer() {
     for (settings, report, wanted) in cases {
         let medium = Medium::new();
         medium.write("proc/cmdline", &format!("anode.lang=en anode.keyboard=us {settings}"));
+        for folder in ["eth0", "wlan0/phy80211"] {
+            fs::create_dir_all(medium.path(&format!("sys/class/net/{folder}"))).expect("an interface");
+        }
         medium.write("sys/class/net/eth0/address", "52:54:00:12:34:56\n");
-        medium.write("sys/class/net/wlan0/phy80211/name", "phy0");
         medium.write("run/anode/network", report);
         assert_eq!(medium.session().exit(), Some(100));
         let arguments = medium.read("arguments");

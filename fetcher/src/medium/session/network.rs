@@ -247,7 +247,7 @@ impl Session<'_> {
             let argument = format!("anode.{name}=");
             line.split_ascii_whitespace()
                 .filter_map(|word| word.strip_prefix(&argument))
-                .last()
+                .next_back()
                 .unwrap_or_default()
                 .into()
         })
