@@ -5,14 +5,12 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use anode_bundle::client::Store;
 use anode_bundle::name::SafePath;
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, fsync, mkdirat, openat, renameat, unlinkat};
-use rustix::io::Errno;
 
+use crate::beneath::Beneath;
 use crate::error::reason;
 
 /// More names than this in one folder are not looked at.
@@ -38,28 +36,9 @@ impl Folder {
         &self.root
     }
 
-    fn open_root(&self) -> rustix::io::Result<OwnedFd> {
+    fn open_root(&self) -> io::Result<Beneath> {
         // The operator named this path; links in it are theirs.
-        openat(CWD, &self.root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-    }
-
-    /// The folder of `parts`, no step of which is a link.
-    fn open_folder<'a>(&self, parts: impl Iterator<Item = &'a str>) -> rustix::io::Result<OwnedFd> {
-        parts.into_iter().try_fold(self.open_root()?, |folder, part| step(&folder, part))
-    }
-
-    fn create_folder<'a>(&self, parts: impl Iterator<Item = &'a str>) -> io::Result<OwnedFd> {
-        std::fs::create_dir_all(&self.root)?;
-        let mut folder = self.open_root()?;
-        for part in parts {
-            match mkdirat(&folder, part, Mode::from_raw_mode(0o755)) {
-                Ok(()) => sync_folder(&folder)?,
-                Err(Errno::EXIST) => {}
-                Err(error) => return Err(error.into()),
-            }
-            folder = step(&folder, part)?;
-        }
-        Ok(folder)
+        Beneath::open_as_named(&self.root)
     }
 
     /// A regular file of at most `limit` bytes, for reading it once; no step of its path is a link.
@@ -67,14 +46,8 @@ impl Folder {
     pub fn open(&self, path: &str, limit: u64) -> Option<File> {
         let path = SafePath::new(path).ok()?;
         let (parents, name) = split(&path);
-        let folder = self.open_folder(parents).ok()?;
-        // NONBLOCK: opening a pipe that nobody writes to must not wait.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = openat(&folder, name, flags, Mode::empty()).ok()?;
-        let status = fstat(&file).ok()?;
-        let length = u64::try_from(status.st_size).ok()?;
-        let is_fit = FileType::from_raw_mode(status.st_mode) == FileType::RegularFile && length <= limit;
-        is_fit.then(|| File::from(file))
+        let file = self.open_root().ok()?.walk(parents).ok()?.read(name).ok()?;
+        (file.metadata().ok()?.len() <= limit).then_some(file)
     }
 
     fn try_read(&self, path: &str, limit: u64) -> Option<Vec<u8>> {
@@ -86,11 +59,12 @@ impl Folder {
 
     fn try_write(&self, path: &SafePath, bytes: &[u8]) -> io::Result<()> {
         let (parents, name) = split(path);
-        let folder = self.create_folder(parents)?;
+        std::fs::create_dir_all(&self.root)?;
+        let folder = self.open_root()?.make(parents)?;
         let temporary = format!("{TEMPORARY}{}-{name}", std::process::id());
         let written = replace(&folder, &temporary, name, bytes);
         if written.is_err() {
-            let _ = unlinkat(&folder, &temporary, AtFlags::empty());
+            let _ = folder.remove(&temporary);
         }
         written
     }
@@ -109,14 +83,14 @@ impl Store for Folder {
 
     fn list(&mut self, folder: &str) -> Vec<String> {
         let opened = match SafePath::new(folder) {
-            Ok(path) => self.open_folder(path.as_str().split('/')),
+            Ok(path) => self.open_root().and_then(|root| root.walk(path.as_str().split('/'))),
             Err(_) if folder.is_empty() => self.open_root(),
             Err(_) => return Vec::new(),
         };
-        let Ok(entries) = opened.and_then(Dir::read_from) else { return Vec::new() };
-        let mut names: Vec<String> = entries
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned))
+        let Ok(found) = opened.and_then(|folder| folder.names()) else { return Vec::new() };
+        let mut names: Vec<String> = found
+            .into_iter()
+            .filter_map(|name| name.into_string().ok())
             .filter(|name| !name.starts_with(TEMPORARY) && SafePath::new(name).is_ok())
             .take(NAMES)
             .collect();
@@ -127,8 +101,8 @@ impl Store for Folder {
     fn remove(&mut self, path: &str) {
         let Ok(path) = SafePath::new(path) else { return };
         let (parents, name) = split(&path);
-        if let Ok(folder) = self.open_folder(parents) {
-            let _ = unlinkat(&folder, name, AtFlags::empty());
+        if let Ok(folder) = self.open_root().and_then(|root| root.walk(parents)) {
+            let _ = folder.remove(name);
         }
     }
 }
@@ -138,32 +112,21 @@ fn split(path: &SafePath) -> (impl Iterator<Item = &str>, &str) {
     (parents.split('/').filter(|part| !part.is_empty()), name)
 }
 
-fn step(folder: &OwnedFd, part: &str) -> rustix::io::Result<OwnedFd> {
-    openat(folder, part, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-}
-
-fn replace(folder: &OwnedFd, temporary: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
+fn replace(folder: &Beneath, temporary: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
     // Left behind by a run of the same number that was cut off.
-    let _ = unlinkat(folder, temporary, AtFlags::empty());
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file = File::from(openat(folder, temporary, flags, Mode::from_raw_mode(0o644))?);
+    let _ = folder.remove(temporary);
+    let mut file = folder.create(temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    renameat(folder, temporary, folder, name)?;
-    sync_folder(folder)
-}
-
-/// Makes new names durable; a file system that can not do this for a folder (some FAT drivers) has no other way either.
-pub(crate) fn sync_folder(folder: &OwnedFd) -> io::Result<()> {
-    match fsync(folder) {
-        Ok(()) | Err(Errno::INVAL) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+    folder.rename(temporary, folder, name)?;
+    folder.sync()
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
+
+    use rustix::fs::{CWD, FileType, Mode};
 
     use super::*;
 

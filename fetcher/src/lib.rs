@@ -8,6 +8,7 @@
 
 pub mod activate;
 pub mod answers;
+pub mod beneath;
 pub mod blob;
 pub mod cli;
 pub mod console;

@@ -538,6 +538,13 @@ fn an_installer_is_staged_on_the_mediums_own_stick_alone_and_removed_by_the_next
     assert!(machine.calls().ends_with(removing), "{}", machine.calls());
     assert_eq!(machine.read("state"), "searching\n");
 
+    // So does one of which only the loaders are left.
+    fs::remove_dir(place.join("anode-stage")).expect("a folder");
+    fs::remove_file(machine.path("calls")).expect("the calls");
+    fs::create_dir_all(place.join("EFI/anode")).expect("a folder");
+    let _ = machine.run("medium", &["find"]).run().ok();
+    assert!(machine.calls().ends_with(removing), "{}", machine.calls());
+
     // What can not be removed is said, and nothing new is staged beside it.
     machine.play("anode-console", "exit 1");
     assert_eq!(machine.run("stick", &["stage"]).run().exit, Some(1));

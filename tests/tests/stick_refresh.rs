@@ -97,9 +97,16 @@ fn the_copy_of_another_site_and_a_folder_that_is_no_stick_are_left_alone() {
     let (site, other) = (published(), published());
     let stick = partition(&site);
     let _ = refresh(&site, &stick).run().ok();
+    fs::create_dir(stick.join("anode-stage")).expect("a folder");
+    fs::write(stick.join("anode-stage/initrd"), "answers").expect("a file");
     let before = files(&stick);
     let _ = refresh(&other, &stick).run().fails(&["is a copy of the site", &site.id(), "nothing was written"]);
     assert_eq!(files(&stick), before);
+    let unstaged = refresh(&site, &stick).run().ok();
+    assert!(
+        unstaged.stderr.contains("is removed with its answers") && !stick.join("anode-stage").exists(),
+        "{unstaged}"
+    );
     let home = site.scratch("home");
     fs::create_dir(&home).expect("a folder");
     let _ = refresh(&site, &home).run().fails(&["has no folder `anode`", "ANODE-DATA"]);

@@ -202,6 +202,9 @@ impl Contents {
             if boot.loaders.as_ref().is_some_and(|loaders| loaders.grub_name.as_str().contains('/')) {
                 return Err(broken("shim looks for GRUB beside itself, and its name has a folder"));
             }
+            if boot.loaders.as_ref().is_some_and(|loaders| !loaders.menu.as_str().ends_with("/grub.cfg")) {
+                return Err(broken("GRUB's menu is no `grub.cfg` in a folder"));
+            }
         }
         Ok(())
     }
@@ -389,7 +392,7 @@ mod tests {
     #[test]
     fn a_manifest_that_contradicts_itself_is_no_pack() {
         type Change = fn(&mut Manifest);
-        let wrong: [(&str, Change); 15] = [
+        let wrong: [(&str, Change); 16] = [
             ("inserts out of order", |m| m.files[0].inserts = vec![insert(2), insert(1)]),
             ("an insert outside the file", |m| m.files[0].inserts = vec![insert(5)]),
             ("an insert of no prompt", |m| m.files[0].inserts[0].prompt = id("other")),
@@ -397,6 +400,11 @@ mod tests {
             ("GRUB in a folder of its own", |m| {
                 let path = |text: &str| SafePath::new(text).unwrap();
                 let (grub_name, menu) = (path("EFI/grubx64.efi"), path("EFI/BOOT/grub.cfg"));
+                m.boot.as_mut().unwrap().loaders = Some(Loaders { shim: blob(), grub: blob(), grub_name, menu });
+            }),
+            ("a menu beside whatever else lies at the root", |m| {
+                let path = |text: &str| SafePath::new(text).unwrap();
+                let (grub_name, menu) = (path("grubx64.efi"), path("grub.cfg"));
                 m.boot.as_mut().unwrap().loaders = Some(Loaders { shim: blob(), grub: blob(), grub_name, menu });
             }),
             ("a prompt twice", |m| m.prompts.push(m.prompts[0].clone())),

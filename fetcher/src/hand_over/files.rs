@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anode_bundle::pack::FilledFile;
 
 use super::{draft, parts};
+use crate::beneath::sync_folder;
 use crate::error::{Failure, reason};
-use crate::folder::sync_folder;
 
 const OPTION: &str = "--files";
 

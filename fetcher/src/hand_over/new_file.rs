@@ -6,8 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{draft, parts};
+use crate::beneath::sync_folder;
 use crate::error::{Failure, reason};
-use crate::folder::sync_folder;
 
 /// A file on its way to its place. Its draft disappears unless it got there.
 pub(crate) struct NewFile<'p> {

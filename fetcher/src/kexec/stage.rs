@@ -8,19 +8,23 @@
 //! Every file is hashed while it comes, written under another name, read back from the disk and renamed; the menu, without which GRUB starts nothing, comes
 //! last. Nothing that is there is overwritten. What the initrd holds is readable until it is removed: the caller says so before.
 
+mod removal;
+
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anode_bundle::name::SafePath;
+use anode_bundle::display::line;
 use anode_bundle::pack::{Boot, Loaders};
 use rustix::fs::statvfs;
 
 use super::draft::{Draft, Whole, failed};
 use super::{Installer, MIB, compose, fetch, total};
+use crate::beneath::{Beneath, FileType, sync_folder};
 use crate::blob::Origin;
 use crate::error::Failure;
-use crate::folder::sync_folder;
+pub use removal::unstage;
 
 /// What the firmware is to start, from the folder.
 pub const LOADER: &str = "EFI/anode/shim.efi";
@@ -31,7 +35,12 @@ pub(super) const INITRD: &str = "anode-stage/initrd";
 const LIST: &str = "anode-stage/files";
 /// shim and GRUB, which shim looks for beside itself.
 const LOADERS: &str = "EFI/anode";
-const LIST_LIMIT: u64 = 8 << 10;
+const EFI: &str = "EFI";
+const OURS: &str = "anode";
+/// By these words a menu is known as one of ours.
+const MENU_BEGINS: &str = "set timeout=0\nif linux /anode-stage/linux";
+/// Behind the name of what is not complete.
+const DRAFT: &str = ".new";
 /// For folders, the menu, and the ends of clusters.
 const RESERVE: u64 = MIB;
 
@@ -42,13 +51,22 @@ pub(super) fn room(boot: &Boot, loaders: &Loaders, archive: u64) -> u64 {
 
 /// Could it be staged there? Asked before the network is used for it, and again when the answers are known, which take `archive` bytes.
 pub(super) fn check(dir: &Path, boot: &Boot, loaders: &Loaders, archive: u64) -> Result<(), Failure> {
-    for there in [FOLDER, LOADERS, loaders.menu.as_str()].map(|name| dir.join(name)) {
-        if fs::symlink_metadata(&there).is_ok() {
-            let problem = format!("`{}` exists, and nothing is overwritten", there.display());
+    let found = Beneath::open(dir).and_then(|root| in_the_way(&root, loaders.menu.as_str()));
+    match found.map_err(|error| failed(Some(dir), &error))? {
+        None => {}
+        Some(InTheWay::Ours(name)) => {
+            let problem = format!("`{}` exists, and nothing is overwritten", dir.join(name).display());
             return Err(Failure::hand_over(
                 problem,
                 "start the medium anew, which removes what it staged, or remove it",
             ));
+        }
+        Some(InTheWay::Foreign(path)) => {
+            let problem = format!(
+                "`{}` exists where the installer's boot loader looks, which could start something else; nothing is overwritten",
+                line(&dir.join(path).display().to_string(), 120)
+            );
+            return Err(Failure::hand_over(problem, "remove it, or use another stick"));
         }
     }
     let status = statvfs(dir).map_err(|error| failed(Some(dir), &error.into()))?;
@@ -61,6 +79,45 @@ pub(super) fn check(dir: &Path, boot: &Boot, loaders: &Loaders, archive: u64) ->
         return Err(Failure::hand_over(problem, "make room there, or use a larger stick"));
     }
     Ok(())
+}
+
+/// What would be overwritten, or could be started in place of the menu.
+enum InTheWay {
+    Ours(&'static str),
+    Foreign(String),
+}
+
+/// A GRUB that a distribution signed may read other menus first: Debian's takes `x86_64-efi/grub.cfg` beside its own. So in the folders of the menu, from the
+/// uppermost one down, there may be nothing else at all; `EFI`, in which every system has its place, is left out.
+fn in_the_way(root: &Beneath, menu: &str) -> io::Result<Option<InTheWay>> {
+    if root.kind(FOLDER)?.is_some() {
+        return Ok(Some(InTheWay::Ours(FOLDER)));
+    }
+    let is_folder = |kind| matches!(kind, None | Some(FileType::Directory));
+    if !is_folder(root.kind(EFI)?) {
+        return Ok(Some(InTheWay::Foreign(EFI.to_owned())));
+    }
+    if root.kind(EFI)?.is_some() && root.step(EFI)?.kind(OURS)?.is_some() {
+        return Ok(Some(InTheWay::Ours(LOADERS)));
+    }
+    let mut parts = menu.split('/').peekable();
+    let (mut folder, mut path) = (root.walk(None)?, String::new());
+    while let Some(part) = parts.next() {
+        path.extend([if path.is_empty() { "" } else { "/" }, part]);
+        match folder.kind(part)? {
+            None => return Ok(None),
+            Some(FileType::Directory) if parts.peek().is_some() => folder = folder.step(part)?,
+            Some(_) => return Ok(Some(InTheWay::Foreign(path))),
+        }
+        if path.eq_ignore_ascii_case(EFI) {
+            continue;
+        }
+        let next = parts.peek().map(OsStr::new);
+        if let Some(other) = folder.names()?.into_iter().find(|name| Some(name.as_os_str()) != next) {
+            return Ok(Some(InTheWay::Foreign(format!("{path}/{}", other.to_string_lossy()))));
+        }
+    }
+    Ok(None)
 }
 
 /// Lays it down below `dir`, the root of a file system that the firmware reads.
@@ -127,7 +184,7 @@ fn menu(command_line: &str) -> Result<String, Failure> {
             "give other answers, or tell the operator: the profile can not be staged",
         ));
     }
-    let mut menu = "set timeout=0\nif linux /anode-stage/linux".to_owned();
+    let mut menu = MENU_BEGINS.to_owned();
     for word in command_line.split_whitespace() {
         menu.extend([" '", word, "'"]);
     }
@@ -137,7 +194,7 @@ fn menu(command_line: &str) -> Result<String, Failure> {
 }
 
 fn draft(dir: &Path, name: &str) -> PathBuf {
-    dir.join(format!("{name}.new"))
+    dir.join(format!("{name}{DRAFT}"))
 }
 
 /// What is laid down; it disappears unless it is complete.
@@ -184,48 +241,6 @@ impl Drop for Stage<'_> {
             let _ = unstage(self.dir);
         }
     }
-}
-
-/// Removes what was staged below `dir`, complete or not, and nothing else: the files of its list, each overwritten with zeros before, the menu first.
-/// Was there anything?
-///
-/// # Errors
-/// What could not be overwritten or removed; the rest is gone then.
-pub fn unstage(dir: &Path) -> io::Result<bool> {
-    if fs::symlink_metadata(dir.join(FOLDER)).is_err() {
-        return Ok(false);
-    }
-    // Without a list it was cut off before it began.
-    let list = crate::activate::read_limited(&dir.join(LIST), LIST_LIMIT).unwrap_or_default();
-    let list = String::from_utf8_lossy(&list);
-    let names = || list.lines().filter_map(|name| SafePath::new(name).ok()).filter(|name| name.as_str() != LIST);
-    let mut done = Ok(());
-    for name in names() {
-        for place in [dir.join(name.as_str()), draft(dir, name.as_str())] {
-            if fs::symlink_metadata(&place).is_ok_and(|status| status.is_file()) {
-                done = done.and(wipe(&place)).and(fs::remove_file(place));
-            }
-        }
-    }
-    for name in names() {
-        for folder in Path::new(name.as_str()).ancestors().skip(1).filter(|folder| folder.parent().is_some()) {
-            // Only those that are empty.
-            let _ = fs::remove_dir(dir.join(folder));
-        }
-    }
-    done?;
-    let _ = fs::remove_file(dir.join(LIST));
-    fs::remove_dir(dir.join(FOLDER)).map(|()| true)
-}
-
-/// The answers stood in clear in some of them.
-fn wipe(place: &Path) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).open(place)?;
-    let zeros = [0; 4096];
-    for _ in 0..file.metadata()?.len().div_ceil(zeros.len() as u64) {
-        file.write_all(&zeros)?;
-    }
-    file.sync_all()
 }
 
 #[cfg(test)]

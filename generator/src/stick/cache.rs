@@ -2,23 +2,26 @@
 //!
 //! Everything that is new is written first, each file beside its place and renamed; `timestamp.signed`, which names the rest, comes last. So a stick that is
 //! pulled out in the middle has the old tree or the new one. What only the old one needed is removed when the new one is there.
+//!
+//! Somebody else may have written the stick, and desktops mount file systems that know links: every file is reached from the open folder in steps that follow
+//! none, on whatever file system. So it need not be a FAT, on which a stick that `anode medium usb` wrote has its copy: nothing leads out of the folder.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use anode_bundle::name::SiteId;
 use anode_bundle::name::tree::TIMESTAMP;
+use anode_bundle::name::{Hashing, Sha256, SiteId};
+use anode_fetch::beneath::{Beneath, FileType};
 use anyhow::{Context as _, Result, bail, ensure};
-use rustix::fs::statvfs;
-use walkdir::WalkDir;
+use rustix::fs::{fstatvfs, syncfs};
 
 use super::disks::{Machine, Use};
 use super::partition::LABEL;
 use crate::lock::Progress;
 use crate::publish::read_timestamp;
-use crate::tree::{hash_file, sync_folder};
+use crate::tree::hash_file;
 
 /// What `anode medium usb` leaves on the partition, so that no other folder is taken for it.
 pub const MARK: &str = "anode";
@@ -27,11 +30,17 @@ const TREE: &str = "tree";
 const DRAFT: &str = ".new-";
 /// The longest file of a FAT.
 const LONGEST: u64 = u32::MAX as u64;
+/// The folders of a tree are three deep.
+const DEPTH: u32 = 16;
 
 /// The partition of a stick, mounted somewhere.
 #[derive(Debug)]
 pub struct Cache {
+    /// Its root.
+    folder: PathBuf,
     tree: PathBuf,
+    /// What the tree lies in.
+    mark: Beneath,
 }
 
 /// What a refresh did.
@@ -52,12 +61,24 @@ impl Cache {
     /// If it is not mounted, or no partition that `anode medium usb` made.
     pub fn find(machine: &Machine, stick: &Path) -> Result<Cache> {
         let folder = if stick.is_dir() { stick.to_owned() } else { mounted(machine, stick)? };
-        ensure!(
-            folder.join(MARK).is_dir(),
-            "`{}` has no folder `{MARK}`: name where the partition {LABEL} of a stick is mounted that `anode medium usb` wrote",
-            folder.display()
-        );
-        Ok(Cache { tree: folder.join(MARK).join(TREE) })
+        let root = Beneath::open(&folder).with_context(|| {
+            format!("opening `{}`, which has to be the folder itself and no link", folder.display())
+        })?;
+        let tree = folder.join(MARK).join(TREE);
+        let step = |parent: &Beneath, name: &str, shown: &Path| match parent.kind(name) {
+            Ok(None) => Ok(None),
+            _ => parent.step(name).map(Some).with_context(|| {
+                format!("opening `{}`, which has to be a folder and no link: nothing was changed", shown.display())
+            }),
+        };
+        let mark = step(&root, MARK, &folder.join(MARK))?.with_context(|| {
+            format!(
+                "`{}` has no folder `{MARK}`: name where the partition {LABEL} of a stick is mounted that `anode medium usb` wrote",
+                folder.display()
+            )
+        })?;
+        step(&mark, TREE, &tree)?;
+        Ok(Cache { folder, tree, mark })
     }
 
     /// Where the tree lies.
@@ -71,9 +92,8 @@ impl Cache {
     /// # Errors
     /// If it can not be removed.
     pub fn unstage(&self) -> Result<bool> {
-        let folder = self.tree.ancestors().nth(2).unwrap_or(&self.tree);
-        anode_fetch::kexec::unstage(folder)
-            .with_context(|| format!("removing the installation that is staged in `{}`", folder.display()))
+        anode_fetch::kexec::unstage(&self.folder)
+            .with_context(|| format!("removing the installation that is staged in `{}`", self.folder.display()))
     }
 
     /// Refuses the copy of another site.
@@ -81,7 +101,10 @@ impl Cache {
     /// # Errors
     /// If there is one.
     pub fn check_site(&self, site: &SiteId) -> Result<()> {
-        // What can not be read is no copy of anything, and is replaced.
+        // What can not be read is no copy of anything, and is replaced; a link is no part of one.
+        if self.open(TIMESTAMP).is_err() {
+            return Ok(());
+        }
         let Ok(Some(there)) = read_timestamp(&self.tree) else { return Ok(()) };
         ensure!(
             there.site == *site,
@@ -102,7 +125,7 @@ impl Cache {
         for (path, from) in files {
             let length = fs::metadata(from).with_context(|| format!("reading `{}`", from.display()))?.len();
             ensure!(length <= LONGEST, "`{path}` has {length} bytes, and the file system of a stick ends at {LONGEST}");
-            if !is_same(from, &self.tree.join(path), length)? {
+            if !self.has(path, from, length)? {
                 missing.push((path, from, length));
             }
         }
@@ -114,42 +137,60 @@ impl Cache {
         progress.begin("refreshing", Some(bytes), 0);
         for (path, from, length) in &missing {
             if path.as_str() == TIMESTAMP {
-                sync_folder(&self.tree)?;
+                self.sync()?;
             }
             self.put(path, from)?;
             progress.bytes(*length);
         }
         progress.end();
         let removed = self.drop_surplus(files)?;
-        if self.tree.is_dir() {
-            sync_folder(&self.tree)?;
-        }
+        self.sync()?;
         Ok(Refreshed { written: missing.len(), bytes, removed })
     }
 
     fn put(&self, path: &str, from: &Path) -> Result<()> {
-        let to = self.tree.join(path);
-        let writing = || format!("writing `{}`", to.display());
-        let parent = to.parent().with_context(writing)?;
-        let name = to.file_name().with_context(writing)?.to_string_lossy().into_owned();
-        fs::create_dir_all(parent).with_context(writing)?;
-        let draft = parent.join(format!("{DRAFT}{name}"));
+        let writing = || format!("writing `{}`", self.tree.join(path).display());
+        let (parents, name) = steps(path);
+        let folder = self.mark.make(parents).with_context(writing)?;
+        let draft = format!("{DRAFT}{name}");
         let write = || -> io::Result<()> {
-            let mut file = File::create(&draft)?;
+            let mut file = folder.create(&draft)?;
             io::copy(&mut File::open(from)?, &mut file)?;
             file.sync_all()
         };
         write().with_context(writing)?;
         // What a worn stick gives back is what counts.
-        let (wanted, found) = (hash_file(from).with_context(writing)?, hash_file(&draft).with_context(writing)?);
+        let wanted = hash_file(from).with_context(writing)?;
+        let found = folder.read(&draft).and_then(hash).with_context(writing)?;
         ensure!(wanted == found, "{}: it holds other bytes than were written; use another stick", writing());
-        fs::rename(&draft, &to).with_context(writing)
+        folder.rename(&draft, &folder, name).with_context(writing)
+    }
+
+    /// Is it there already? Read, and not believed: sticks forget.
+    fn has(&self, path: &str, from: &Path, length: u64) -> Result<bool> {
+        match self.open(path) {
+            Ok(there) if there.metadata().is_ok_and(|status| status.len() == length) => {
+                let wanted = hash_file(from).with_context(|| format!("reading `{}`", from.display()))?;
+                Ok(hash(there).is_ok_and(|found| found == wanted))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn open(&self, path: &str) -> io::Result<File> {
+        let (parents, name) = steps(path);
+        self.mark.walk(parents)?.read(name)
+    }
+
+    fn sync(&self) -> Result<()> {
+        syncfs(&self.mark).with_context(|| format!("writing `{}` to the disk", self.tree.display()))
     }
 
     /// Everything that is new has to fit beside everything that is there.
     fn check_room(&self, missing: &[(&String, &PathBuf, u64)]) -> Result<()> {
-        let place = self.tree.ancestors().find(|folder| folder.is_dir()).unwrap_or(&self.tree);
-        let status = statvfs(place).with_context(|| format!("asking `{}` for its free space", place.display()))?;
+        let place = &self.folder;
+        let asking = || format!("asking `{}` for its free space", place.display());
+        let status = fstatvfs(&self.mark).with_context(asking)?;
         let cluster = status.f_frsize.max(1);
         // A file takes whole clusters, and so does a folder, of which nearly every object needs a new one.
         let needed: u64 = missing.iter().map(|(_, _, length)| length.next_multiple_of(cluster) + cluster).sum();
@@ -162,40 +203,69 @@ impl Cache {
         Ok(())
     }
 
-    /// What a refresh that was cut off left behind.
+    /// What a refresh that was cut off left behind, and what no refresh writes: links, pipes, devices.
     fn drop_drafts(&self) -> Result<()> {
-        self.remove(|path| path.rsplit('/').next().unwrap_or(path).starts_with(DRAFT)).map(|_| ())
+        let is_draft = |path: &str| path.rsplit('/').next().unwrap_or(path).starts_with(DRAFT);
+        self.remove(&|path, kind| kind != FileType::RegularFile || is_draft(path)).map(|_| ())
     }
 
     fn drop_surplus(&self, files: &BTreeMap<String, PathBuf>) -> Result<usize> {
-        self.remove(|path| !files.contains_key(path))
+        self.remove(&|path, _| !files.contains_key(path))
     }
 
-    fn remove(&self, is_surplus: impl Fn(&str) -> bool) -> Result<usize> {
-        let mut removed = 0;
-        if !self.tree.is_dir() {
-            return Ok(removed);
+    fn remove(&self, is_surplus: &dyn Fn(&str, FileType) -> bool) -> Result<usize> {
+        match self.mark.kind(TREE).with_context(|| format!("reading `{}`", self.tree.display()))? {
+            None => Ok(0),
+            Some(_) => self.remove_in(&self.mark, TREE, "", DEPTH, is_surplus),
         }
-        for entry in WalkDir::new(&self.tree).min_depth(1) {
-            let entry = entry.with_context(|| format!("reading `{}`", self.tree.display()))?;
-            let path = entry.path().strip_prefix(&self.tree)?.to_string_lossy().into_owned();
-            if !entry.file_type().is_dir() && is_surplus(&path) {
-                let removing = || format!("removing `{}`", entry.path().display());
-                fs::remove_file(entry.path()).with_context(removing)?;
-                removed += 1;
+    }
+
+    /// What is surplus in the folder `name` of `parent`, whose path in the tree is `path`.
+    fn remove_in(
+        &self,
+        parent: &Beneath,
+        name: &str,
+        path: &str,
+        depth: u32,
+        is_surplus: &dyn Fn(&str, FileType) -> bool,
+    ) -> Result<usize> {
+        let shown = self.tree.join(path);
+        let reading = || format!("reading `{}`", shown.display());
+        ensure!(depth > 0, "`{}` lies deeper than anything in a copy of a site: remove it", shown.display());
+        let folder = parent.step(name).with_context(reading)?;
+        let mut removed = 0;
+        for name in folder.names().with_context(reading)? {
+            // No name of ours is anything but text.
+            let text = name.to_string_lossy();
+            let path = if path.is_empty() { text.to_string() } else { format!("{path}/{text}") };
+            match folder.kind(&name).with_context(reading)? {
+                Some(FileType::Directory) => removed += self.remove_in(&folder, &text, &path, depth - 1, is_surplus)?,
+                Some(kind) if is_surplus(&path, kind) => {
+                    folder.remove(&name).with_context(|| format!("removing `{}`", self.tree.join(&path).display()))?;
+                    removed += 1;
+                }
+                _ => {}
             }
         }
         Ok(removed)
     }
 }
 
-/// Is it there already? Read, and not believed: sticks forget.
-fn is_same(from: &Path, there: &Path, length: u64) -> Result<bool> {
-    if fs::symlink_metadata(there).is_ok_and(|status| status.is_file() && status.len() == length) {
-        let wanted = hash_file(from).with_context(|| format!("reading `{}`", from.display()))?;
-        return Ok(hash_file(there).is_ok_and(|found| found == wanted));
+/// From the folder of the mark: the folders down to a file of the tree, and its name.
+fn steps(path: &str) -> (impl Iterator<Item = &str>, &str) {
+    let (parents, name) = path.rsplit_once('/').unwrap_or(("", path));
+    (std::iter::once(TREE).chain(parents.split('/').filter(|part| !part.is_empty())), name)
+}
+
+fn hash(mut file: File) -> io::Result<Sha256> {
+    let mut hashing = Hashing::default();
+    let mut piece = vec![0; 256 << 10];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hashing.finish()),
+            amount => hashing.update(piece.get(..amount).unwrap_or_default()),
+        }
     }
-    Ok(false)
 }
 
 /// Where the partition of a stick is mounted.
@@ -219,6 +289,10 @@ fn mounted(machine: &Machine, stick: &Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use std::os::unix::fs::symlink;
+
+    use walkdir::WalkDir;
 
     struct Quiet;
 
@@ -277,6 +351,43 @@ mod tests {
         assert!(stick.cache().unstage().unwrap());
         let rest: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(rest, ["anode"]);
+    }
+
+    #[test]
+    fn links_lead_a_refresh_nowhere() {
+        let stick = Stick::new();
+        let (folder, home) = (stick.0.path().join("stick"), stick.0.path().join("home"));
+        fs::create_dir_all(home.join("aa")).unwrap();
+        for name in ["letter.txt", "aa/1", TIMESTAMP] {
+            fs::write(home.join(name), "mine").unwrap();
+        }
+        let intact = || {
+            let entries = WalkDir::new(&home).into_iter().map(Result::unwrap);
+            let files: Vec<_> = entries.filter(|entry| entry.file_type().is_file()).collect();
+            files.len() == 3 && files.iter().all(|file| fs::read(file.path()).unwrap() == b"mine")
+        };
+        // The tree as a whole, and what it lies in.
+        symlink("../../home", folder.join("anode/tree")).unwrap();
+        let refusal = format!("{:#}", Cache::find(&Machine::this(), &folder).unwrap_err());
+        assert!(refusal.contains("stick/anode/tree`, which has to be a folder and no link"), "{refusal}");
+        fs::remove_file(folder.join("anode/tree")).unwrap();
+        for name in ["link", "other/anode"] {
+            fs::create_dir_all(stick.0.path().join("other")).unwrap();
+            symlink(&folder, stick.0.path().join(name)).unwrap();
+        }
+        for place in ["link", "other"] {
+            let refusal = format!("{:#}", Cache::find(&Machine::this(), &stick.0.path().join(place)).unwrap_err());
+            assert!(refusal.contains("and no link"), "{refusal}");
+        }
+        // Folders and files in it are made anew.
+        fs::create_dir_all(folder.join("anode/tree/objects")).unwrap();
+        symlink("../../../../home/aa", folder.join("anode/tree/objects/aa")).unwrap();
+        symlink("../../../home", folder.join("anode/tree/odd")).unwrap();
+        symlink("../../../home/letter.txt", folder.join("anode/tree").join(TIMESTAMP)).unwrap();
+        stick.cache().check_site(&SiteId::from_bytes([1; 16])).unwrap();
+        stick.cache().refresh(&stick.files(&OLD), &Quiet).unwrap();
+        assert_eq!(stick.tree(), ["objects/aa/1", "objects/bb/2", TIMESTAMP]);
+        assert!(intact());
     }
 
     const OLD: [(&str, &str); 3] = [("objects/aa/1", "one"), ("objects/bb/2", "two"), (TIMESTAMP, "old")];

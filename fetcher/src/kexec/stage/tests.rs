@@ -1,5 +1,7 @@
 //! What lies in the folder when it is staged, and what is left when it is not.
 
+use std::io::Read as _;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use anode_bundle::name::{SafePath, Sha256};
@@ -123,7 +125,6 @@ fn a_run_that_is_killed_before_the_menu_leaves_nothing_that_starts_and_a_list_of
 #[test]
 fn a_stage_is_overwritten_and_removed_with_nothing_else() {
     let folder = TempDir::new().unwrap();
-    let outside = TempDir::new().unwrap();
     assert!(!unstage(folder.path()).unwrap());
     fs::create_dir_all(folder.path().join("EFI/debian")).unwrap();
     for mine in ["EFI/debian/shimx64.efi", "debian-installer.txt"] {
@@ -131,10 +132,8 @@ fn a_stage_is_overwritten_and_removed_with_nothing_else() {
     }
     let before = found(folder.path());
     staged(folder.path(), &whole(), "quiet").unwrap();
-    // Links tell what the bytes became that the names no longer lead to.
-    for name in [INITRD, MENU] {
-        fs::hard_link(folder.path().join(name), outside.path().join(name.rsplit('/').next().unwrap())).unwrap();
-    }
+    // Open files tell what the bytes became that the names no longer lead to.
+    let open = [INITRD, MENU].map(|name| (name, File::open(folder.path().join(name)).unwrap()));
     // Whoever changes the list reaches nothing outside.
     let mut list = OpenOptions::new().append(true).open(folder.path().join(LIST)).unwrap();
     let other = TempDir::new().unwrap();
@@ -143,8 +142,9 @@ fn a_stage_is_overwritten_and_removed_with_nothing_else() {
     assert!(unstage(folder.path()).unwrap());
     assert_eq!(found(folder.path()), before);
     assert_eq!(fs::read_to_string(other.path().join("x")).unwrap(), "mine");
-    for name in ["initrd", "grub.cfg"] {
-        let bytes = fs::read(outside.path().join(name)).unwrap();
+    for (name, mut file) in open {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
         assert!(!bytes.is_empty() && bytes.iter().all(|byte| *byte == 0), "{name}");
     }
 }
@@ -159,9 +159,147 @@ fn nothing_that_is_there_is_overwritten() {
         let before = found(folder.path());
         let failure = staged(folder.path(), &whole(), "quiet").unwrap_err();
         assert_eq!(failure.exit().number(), 40);
-        assert!(failure.to_string().contains("nothing is overwritten"), "{failure}");
+        assert!(
+            failure.to_string().contains("exists") && failure.to_string().contains("nothing is overwritten"),
+            "{failure}"
+        );
         assert_eq!((found(folder.path()), fs::read_to_string(&place).unwrap().as_str()), (before, "mine"));
     }
+}
+
+#[test]
+fn a_menu_that_grub_could_read_in_place_of_ours_is_found_before_anything_is_laid_down() {
+    // What the memdisk of Debian 12's signed GRUB looks for before its own menu, and what lies in its way on another distribution's path.
+    let cases = [
+        (MENU, "debian-installer/amd64/grub/x86_64-efi/grub.cfg", Some("debian-installer/amd64/grub/x86_64-efi")),
+        (MENU, "debian-installer/readme", Some("debian-installer/readme")),
+        (MENU, "debian-installer", Some("debian-installer")),
+        ("EFI/BOOT/grub.cfg", "EFI/BOOT/x86_64-efi/grub.cfg", Some("EFI/BOOT/x86_64-efi")),
+        ("EFI/BOOT/grub.cfg", "EFI/BOOT/BOOTX64.EFI", Some("EFI/BOOT/BOOTX64.EFI")),
+        ("EFI/BOOT/grub.cfg", "EFI/fedora/grub.cfg", None),
+        ("grub/grub.cfg", "grub2/grub.cfg", None),
+    ];
+    for (menu, there, named) in cases {
+        let folder = TempDir::new().unwrap();
+        let place = folder.path().join(there);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(&place, "another menu").unwrap();
+        let before = found(folder.path());
+        let mut boot = whole();
+        boot.loaders.as_mut().unwrap().menu = SafePath::new(menu).unwrap();
+        let result = staged(folder.path(), &boot, "quiet");
+        let Some(named) = named else {
+            result.unwrap();
+            continue;
+        };
+        let failure = result.unwrap_err();
+        let named = format!("`{}` exists where", folder.path().join(named).display());
+        assert!(failure.exit().number() == 40 && failure.to_string().contains(&named), "{failure}");
+        assert!(failure.remedy().contains("another stick"));
+        assert_eq!(found(folder.path()), before);
+    }
+    // Folders in which nothing lies are in nobody's way.
+    let folder = TempDir::new().unwrap();
+    fs::create_dir_all(folder.path().join("debian-installer/amd64")).unwrap();
+    staged(folder.path(), &whole(), "quiet").unwrap();
+}
+
+#[test]
+fn links_on_a_stick_lead_a_removal_nowhere() {
+    let outer = TempDir::new().unwrap();
+    let (folder, victim) = (outer.path().join("mnt"), outer.path().join("victim"));
+    for place in [folder.join("anode-stage"), victim.join("grub")] {
+        fs::create_dir_all(place).unwrap();
+    }
+    for name in ["shadow", "grub.cfg", "grub.cfg.new", "grub/grub.cfg", "initrd", "shim.efi"] {
+        fs::write(victim.join(name), MENU_BEGINS).unwrap();
+    }
+    let intact = found(&victim);
+    let stays = |what: &str| {
+        assert_eq!(found(&victim), intact, "{what}");
+        for name in intact.iter().filter(|name| victim.join(name).is_file()) {
+            assert_eq!(fs::read_to_string(victim.join(name)).unwrap(), MENU_BEGINS, "{what}: {name}");
+        }
+    };
+    symlink("../victim", folder.join("x")).unwrap();
+    for list in ["x/shadow", "x/grub.cfg", "x/grub/grub.cfg", "../victim/grub.cfg"] {
+        fs::create_dir_all(folder.join("anode-stage")).unwrap();
+        fs::write(folder.join(LIST), list).unwrap();
+        symlink("../../victim/initrd", folder.join(INITRD)).unwrap();
+        fs::hard_link(victim.join("shadow"), folder.join("anode-stage/linux")).unwrap();
+        assert!(unstage(&folder).unwrap());
+        stays(list);
+        assert_eq!(found(&folder).first().map(String::as_str), Some("x"), "{:?}", found(&folder));
+    }
+    for (to, name) in [("../victim", "EFI"), ("../victim", "anode-stage")] {
+        symlink(to, folder.join(name)).unwrap();
+        unstage(&folder).unwrap();
+        stays(name);
+    }
+    assert!(fs::symlink_metadata(folder.join("anode-stage")).is_err(), "our name is free again");
+    assert!(staged(&folder, &whole(), "quiet").unwrap_err().to_string().contains("EFI` exists where"));
+    symlink("mnt", outer.path().join("link")).unwrap();
+    assert!(unstage(&outer.path().join("link")).is_err(), "not by a link, either");
+}
+
+#[test]
+fn a_file_that_is_no_menu_of_ours_stays_whatever_the_list_says() {
+    let folder = TempDir::new().unwrap();
+    for (name, text) in [("boot/grub/grub.cfg", "set timeout=5"), ("letter.txt", "mine")] {
+        let place = folder.path().join(name);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        fs::write(place, text).unwrap();
+        fs::create_dir_all(folder.path().join(FOLDER)).unwrap();
+        fs::write(folder.path().join(LIST), name).unwrap();
+        let _ = unstage(folder.path()).unwrap();
+        assert_eq!(fs::read_to_string(folder.path().join(name)).unwrap(), text);
+    }
+}
+
+#[test]
+fn what_a_desktop_left_in_our_folders_goes_with_them_and_a_list_of_no_use_keeps_no_answers() {
+    type Change = fn(&Path);
+    let changes: [(&str, Change); 6] = [
+        ("files of a desktop", |folder| fs::write(folder.join("anode-stage/.DS_Store"), "junk").unwrap()),
+        ("a folder of a desktop", |folder| {
+            fs::create_dir_all(folder.join("anode-stage/.Trash/1")).unwrap();
+            fs::write(folder.join("anode-stage/.Trash/1/x"), "junk").unwrap();
+        }),
+        ("a list that is too long", |folder| {
+            let mut list = OpenOptions::new().append(true).open(folder.join(LIST)).unwrap();
+            list.write_all(&vec![b'x'; 9 << 10]).unwrap();
+        }),
+        ("no list", |folder| {
+            fs::remove_file(folder.join(MENU)).unwrap();
+            fs::remove_file(folder.join(LIST)).unwrap();
+            fs::remove_dir_all(folder.join("debian-installer")).unwrap();
+        }),
+        ("junk beside the loaders", |folder| fs::write(folder.join("EFI/anode/._shim.efi"), "junk").unwrap()),
+        ("loaders without the rest", |folder| {
+            fs::remove_dir_all(folder.join("anode-stage")).unwrap();
+            fs::remove_dir_all(folder.join("debian-installer")).unwrap();
+        }),
+    ];
+    for (what, change) in changes {
+        let folder = TempDir::new().unwrap();
+        staged(folder.path(), &whole(), "quiet").unwrap();
+        change(folder.path());
+        assert!(unstage(folder.path()).unwrap(), "{what}");
+        assert_eq!(found(folder.path()), [""; 0], "{what}");
+        assert!(!unstage(folder.path()).unwrap(), "{what}");
+        staged(folder.path(), &whole(), "quiet").unwrap();
+    }
+}
+
+#[test]
+fn a_folder_in_the_place_of_the_list_keeps_no_answers() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir_all(folder.path().join("anode-stage")).unwrap();
+    fs::write(folder.path().join(INITRD), "answers").unwrap();
+    // No menu is named by it; the answers go all the same.
+    fs::create_dir(folder.path().join(LIST)).unwrap();
+    assert!(unstage(folder.path()).unwrap());
+    assert_eq!(found(folder.path()), [""; 0]);
 }
 
 #[test]

@@ -60,13 +60,13 @@ pub(in crate::cmd) struct Options {
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let now = options.now.unwrap_or_else(clock::now);
     let cache = Cache::find(&Machine::this(), &options.stick)?;
-    if cache.unstage()? {
-        say("unstaged    an installation lay ready on the stick, and is removed with its answers");
-    }
     let mut transport = options.transport()?;
     let site = Site::fetch(&options.repository, &mut transport, now)?;
     let id = SiteId::new(&site.id).map_err(|bad| anyhow!(bad))?;
     cache.check_site(&id)?;
+    if cache.unstage()? {
+        say("unstaged    an installation lay ready on the stick, and is removed with its answers");
+    }
     if let Some(newer) = newer_than(&site, cache.tree(), now) {
         say(&format!("kept        the stick has timestamp {newer}, and the site says {}", site.timestamp));
         print(&cache.tree().display().to_string())?;
