@@ -1,10 +1,15 @@
 //! Sticks: which disk is erased, and what is on it then. With real block devices made of files.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anode_tests::{Program, Terminal, anode, binary};
 use tempfile::TempDir;
+
+/// open(2), on Linux everywhere.
+const O_EXCL: i32 = 0o200;
 
 /// A disk that is a file. It goes with this value.
 struct Loop {
@@ -98,6 +103,9 @@ fn a_person_types_the_name_of_the_disk() {
         let mut terminal = Terminal::run(&[&words[..], &more].concat());
         terminal.expect("will be lost");
         terminal.expect("to erase it:");
+        // Whatever is put in its place now has another number, and a desktop can not mount it: it is held.
+        let exclusive = OpenOptions::new().write(true).custom_flags(O_EXCL).open(&disk.device);
+        assert_eq!(exclusive.map_err(|error| error.kind()).unwrap_err(), ErrorKind::ResourceBusy);
         terminal.type_line(answer);
         terminal.exit()
     };

@@ -34,6 +34,10 @@ pub struct Disk {
     pub read_only: bool,
     /// What it is used for: nothing, or reasons to leave it alone.
     pub uses: Vec<Use>,
+    /// The number of its device, such as `8:16`.
+    pub number: String,
+    /// How many disks and cards the kernel had seen when it saw this one: no other has the same, not even in the same reader (diskseq, since Linux 5.15).
+    pub sequence: String,
 }
 
 /// What a disk is, as far as it says so.
@@ -191,6 +195,8 @@ impl Machine {
             kind: if read("removable") == "1" { Kind::Removable } else { Kind::Fixed },
             read_only: read("ro") == "1",
             uses: self.uses(&name)?,
+            number: read("dev"),
+            sequence: read("diskseq"),
             name,
         })
     }

@@ -154,3 +154,14 @@ fn the_list_has_disks_and_nothing_that_lies_on_them() {
         .map(|disks| disks.into_iter().map(|disk| disk.name).collect::<Vec<_>>());
     assert_eq!(disks.unwrap(), ["nvme0n1", "sdb", "sdc", "sdd"]);
 }
+
+#[test]
+fn a_card_that_took_the_place_of_an_equal_one_is_another_disk() {
+    let fake = laptop();
+    fake.write("sys/devices/sdb/diskseq", "17\n");
+    let before = fake.find("/dev/sdb").unwrap();
+    assert_eq!((before.number.as_str(), before.sequence.as_str()), ("8:16", "17"));
+    assert_eq!(fake.find("/dev/sdb").unwrap(), before);
+    fake.write("sys/devices/sdb/diskseq", "18\n");
+    assert_ne!(fake.find("/dev/sdb").unwrap(), before);
+}

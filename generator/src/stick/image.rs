@@ -2,12 +2,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 
 use anode_bundle::name::Sha256;
 use anyhow::{Context as _, Result, bail, ensure};
-use rustix::fs::{Advice, OFlags, fadvise};
+use rustix::fs::{Advice, OFlags, fadvise, major, minor};
 use sha2::Digest as _;
 
 use super::cache::MARK;
@@ -29,6 +30,13 @@ pub struct Image {
     file: File,
     first: Vec<u8>,
     length: u64,
+}
+
+/// A disk that is opened for writing, by nobody else exclusively: whatever gets its name afterwards, this is what is written.
+#[derive(Debug)]
+pub struct Target {
+    device: File,
+    path: PathBuf,
 }
 
 /// What is on the stick now.
@@ -68,21 +76,47 @@ impl Image {
     }
 }
 
+impl Target {
+    /// Opens a disk. Nothing is written yet; until it is closed, nobody mounts it, and no other disk is given its number.
+    ///
+    /// # Errors
+    /// If it is in use, or this user may not write to it.
+    pub fn open(disk: &Path) -> Result<Target> {
+        let shown = disk.display();
+        // Of a block device, and without O_CREAT, O_EXCL says: mine, or not at all (open(2)).
+        let exclusive = i32::try_from(OFlags::EXCL.bits())?;
+        let opened = OpenOptions::new().read(true).write(true).custom_flags(exclusive).open(disk);
+        let device = match opened {
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::BUSY.raw_os_error()) => {
+                bail!("`{shown}` is in use, and nothing was written: release it first, with `umount` what is mounted")
+            }
+            other => other.with_context(|| format!("opening `{shown}` for writing"))?,
+        };
+        Ok(Target { device, path: disk.to_owned() })
+    }
+
+    /// The number of the device, as in `/sys/block/sdb/dev`.
+    ///
+    /// # Errors
+    /// If it can not be asked.
+    pub fn number(&self) -> Result<String> {
+        let device = self.device.metadata().with_context(|| format!("asking `{}`", self.path.display()))?.rdev();
+        Ok(format!("{}:{}", major(device), minor(device)))
+    }
+
+    /// A name by which another program opens this very device.
+    fn handle(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.device.as_raw_fd())
+    }
+}
+
 /// Erases a disk and writes an image to it; then everything is read back and compared.
 ///
 /// # Errors
-/// If the disk is in use or too small, or holds other bytes than were written.
-pub fn write(image: &mut Image, disk: &Path, progress: &dyn Progress) -> Result<Written> {
-    let shown = disk.display();
-    // Of a block device, and without O_CREAT, O_EXCL says: mine, or not at all (open(2)).
-    let exclusive = i32::try_from(OFlags::EXCL.bits())?;
-    let opened = OpenOptions::new().read(true).write(true).custom_flags(exclusive).open(disk);
-    let mut device = match opened {
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::BUSY.raw_os_error()) => {
-            bail!("`{shown}` is in use, and nothing was written: release it first, with `umount` what is mounted")
-        }
-        other => other.with_context(|| format!("opening `{shown}` for writing"))?,
-    };
+/// If the disk is too small, or holds other bytes than were written.
+pub fn write(image: &mut Image, target: &mut Target, progress: &dyn Progress) -> Result<Written> {
+    let (shown, handle) = (target.path.display(), target.handle());
+    let device = &mut target.device;
     let size = device.seek(SeekFrom::End(0)).with_context(|| format!("asking `{shown}` for its size"))?;
     ensure!(
         image.length <= size,
@@ -99,9 +133,9 @@ pub fn write(image: &mut Image, disk: &Path, progress: &dyn Progress) -> Result<
     }
     let writing = || format!("writing `{shown}`");
     let zeros = vec![0; first.len()];
-    put(&mut device, 0, &zeros).with_context(writing)?;
+    put(device, 0, &zeros).with_context(writing)?;
     if size - image.length >= TAIL {
-        put(&mut device, size - TAIL, &vec![0; usize::try_from(TAIL)?]).with_context(writing)?;
+        put(device, size - TAIL, &vec![0; usize::try_from(TAIL)?]).with_context(writing)?;
     }
     progress.begin("writing", Some(image.length), 0);
     let mut digest = sha2::Sha256::new();
@@ -114,19 +148,19 @@ pub fn write(image: &mut Image, disk: &Path, progress: &dyn Progress) -> Result<
         let part = piece.get_mut(..amount).unwrap_or_default();
         image.file.read_exact(part).context("reading the image")?;
         digest.update(&*part);
-        put(&mut device, written, part).with_context(writing)?;
+        put(device, written, part).with_context(writing)?;
         written += amount as u64;
         progress.bytes(amount as u64);
     }
     if let Some(partition) = &data {
-        format(disk, partition)?;
+        format(&handle, partition)?;
     }
     device.sync_all().with_context(writing)?;
-    put(&mut device, 0, &first).and_then(|()| device.sync_all()).with_context(writing)?;
+    put(device, 0, &first).and_then(|()| device.sync_all()).with_context(writing)?;
     progress.bytes(first.len() as u64);
     progress.end();
     let sha256 = Sha256(digest.finalize().into());
-    compare(image, &first, &mut device, progress).with_context(|| format!("comparing `{shown}`"))?;
+    compare(image, &first, device, progress).with_context(|| format!("comparing `{shown}`"))?;
     Ok(Written { sha256, data })
 }
 
@@ -136,8 +170,8 @@ fn put(device: &mut File, at: u64, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// A file system for what the stick keeps.
-fn format(disk: &Path, partition: &Partition) -> Result<()> {
-    let place = format!("{}@@{}", disk.display(), partition.offset());
+fn format(disk: &str, partition: &Partition) -> Result<()> {
+    let place = format!("{disk}@@{}", partition.offset());
     let (first, sectors) = (partition.first.to_string(), partition.sectors.to_string());
     let words = ["-i", &place, "-T", &sectors, "-H", &first, "-v", LABEL, "-N", SERIAL, "::"];
     let making = "making a file system behind the image";
@@ -220,7 +254,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, stick) = (image(folder.path()), stick(folder.path(), 128));
         let progress = Breaker(None, RefCell::default());
-        let written = write(&mut Image::open(&path).unwrap(), &stick, &progress).unwrap();
+        let written = write(&mut Image::open(&path).unwrap(), &mut Target::open(&stick).unwrap(), &progress).unwrap();
         let (image, stick) = (std::fs::read(&path).unwrap(), std::fs::read(&stick).unwrap());
         assert_eq!(written.sha256, Sha256::of(&image));
         let data = written.data.unwrap();
@@ -234,11 +268,32 @@ mod tests {
     }
 
     #[test]
+    fn what_was_opened_is_written_whatever_has_its_name_by_then() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, stick) = (image(folder.path()), stick(folder.path(), 128));
+        let mut target = Target::open(&stick).unwrap();
+        // An equal one comes in its place.
+        let meant = folder.path().join("meant");
+        std::fs::rename(&stick, &meant).unwrap();
+        std::fs::write(&stick, b"somebody's").unwrap();
+        let progress = Breaker(None, RefCell::default());
+        let written = write(&mut Image::open(&path).unwrap(), &mut target, &progress).unwrap();
+        assert_eq!(std::fs::read(&stick).unwrap(), b"somebody's");
+        let (image, meant) = (std::fs::read(&path).unwrap(), std::fs::read(&meant).unwrap());
+        assert_eq!(meant[512..image.len()], image[512..]);
+        let at = usize::try_from(written.data.unwrap().offset()).unwrap();
+        assert_eq!(&meant[at + 43..][..11], b"ANODE-DATA ");
+    }
+
+    #[test]
     fn a_stick_that_gives_other_bytes_than_it_was_given_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let (path, stick) = (image(folder.path()), stick(folder.path(), 16));
         let progress = Breaker(Some(&stick), RefCell::default());
-        let refusal = format!("{:#}", write(&mut Image::open(&path).unwrap(), &stick, &progress).unwrap_err());
+        let refusal = format!(
+            "{:#}",
+            write(&mut Image::open(&path).unwrap(), &mut Target::open(&stick).unwrap(), &progress).unwrap_err()
+        );
         assert!(refusal.contains("byte 5000001 is another than was written: the stick is defective"), "{refusal}");
     }
 
@@ -248,7 +303,9 @@ mod tests {
         let (path, stick) = (image(folder.path()), stick(folder.path(), 8));
         let before = std::fs::read(&stick).unwrap();
         let progress = Breaker(None, RefCell::default());
-        let refusal = write(&mut Image::open(&path).unwrap(), &stick, &progress).unwrap_err().to_string();
+        let refusal = write(&mut Image::open(&path).unwrap(), &mut Target::open(&stick).unwrap(), &progress)
+            .unwrap_err()
+            .to_string();
         assert!(refusal.ends_with("nothing was written; use a larger stick"), "{refusal}");
         assert_eq!(std::fs::read(&stick).unwrap(), before);
     }

@@ -10,7 +10,7 @@ use clap::Args;
 use crate::cmd::lock::Transfer;
 use crate::cmd::{print, say, size};
 use crate::stick::disks::{Disk, Kind, Machine};
-use crate::stick::image::{Image, write};
+use crate::stick::image::{Image, Target, write};
 use crate::stick::partition::LABEL;
 
 #[derive(Args)]
@@ -46,12 +46,15 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         describe(&disk)
     );
     let mut source = Image::open(image)?;
+    // Opened before the question: nobody can mount it meanwhile, and its number stays its own. A reader's card can be another by then, which its kernel counts.
+    let mut target = Target::open(&disk.path())?;
+    let is_same = || Ok::<_, anyhow::Error>(machine.find(to)? == disk && target.number()? == disk.number);
+    let another = || format!("`{}` is another disk than it was, and nothing was written", to.display());
+    ensure!(is_same()?, another());
     confirm(&disk, to, options.yes_erase.as_deref())?;
-    // Between the question and now somebody could have pulled one stick and put in another.
-    let now = machine.find(to)?;
-    ensure!(now == disk, "`{}` is another disk than it was, and nothing was written", to.display());
+    ensure!(is_same()?, another());
     let progress = Transfer::new();
-    let written = write(&mut source, &disk.path(), &progress)?;
+    let written = write(&mut source, &mut target, &progress)?;
     drop(progress);
     print(&format!("{}", disk.path().display()))?;
     say(&format!("written     {} to {}, read back and compared", size(source.length()), describe(&disk)));
