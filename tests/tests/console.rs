@@ -378,6 +378,31 @@ fn a_search_of_which_nothing_is_said_yet_is_waited_for() {
 }
 
 #[test]
+fn two_disks_with_the_same_medium_are_named_in_both_languages_and_an_unattended_installation_is_asked_for() {
+    for (language, words, again, no) in [
+        ("en", "Two disks of this machine hold this medium (sda, sdb1).", "can not remember", "[no]"),
+        (
+            "de",
+            "Zwei Datenträger dieses Rechners tragen dieses Medium (sda, sdb1).",
+            "kann sich nicht merken",
+            "[nein]",
+        ),
+    ] {
+        let medium = Medium::new();
+        medium.write("proc/cmdline", &format!("anode.lang={language} anode.keyboard=us anode.code={CODE}"));
+        medium.write("run/anode/twin", "sda sdb1\n");
+        medium.script("lib/anode/stick", "exit 1");
+        medium.fetcher("echo '{\"ok\":true,\"profile\":\"server\",\"unattended\":true}'");
+        let mut screen = medium.session();
+        screen.expect(words);
+        screen.expect(again);
+        screen.expect(no);
+        screen.type_line("");
+        screen.expect(if language == "en" { "Nothing was installed." } else { "Nichts wurde installiert." });
+    }
+}
+
+#[test]
 fn an_unattended_installation_that_can_not_be_remembered_is_asked_for() {
     for report in ["{\"ok\":true,\"profile\":\"server\",\"unattended\":true}", "{\"ok\":true}", "nonsense"] {
         let medium = Medium::new();

@@ -324,8 +324,62 @@ fn the_medium_is_the_one_whose_id_is_ours_and_nothing_on_it_can_run() {
         machine.calls(),
         "mount -t iso9660 -o ro,nosuid,nodev,noexec /dev/sda2 /run/anode/medium\numount /run/anode/medium\n\
          mount -t iso9660 -o ro,nosuid,nodev,noexec /dev/sdb1 /run/anode/medium\n\
+         mount -t iso9660 -o ro,nosuid,nodev,noexec /dev/sda2 /run/anode/other\numount /run/anode/other\n\
          mount -t vfat -o ro,nosuid,nodev,noexec /dev/sdb3 /run/anode/data\n"
     );
+}
+
+/// Two disks with the same image; `twin` is the id on the second one.
+fn two_disks(twin: &str) -> Machine {
+    let machine = Machine::new();
+    machine.write("etc/anode/id", "0123abcd\n");
+    machine.disk("sda", false, &[&iso(), &fat(b"ANODE      "), &fat(b"ANODE-DATA ")]);
+    machine.disk("sdb", false, &[&iso(), &fat(b"ANODE      "), &fat(b"ANODE-DATA ")]);
+    machine.play(
+        "mount",
+        &format!(
+            "case \"$*\" in *sda1*) mkdir -p \"$6/anode\"; echo 0123abcd >\"$6/anode/id\" ;; \
+             *sdb1*) mkdir -p \"$6/anode\"; echo {twin} >\"$6/anode/id\" ;; esac"
+        ),
+    );
+    machine
+}
+
+#[test]
+fn of_two_disks_with_the_same_medium_none_is_written() {
+    let machine = two_disks("0123abcd");
+    // An earlier start left answers on the one that is found first.
+    fs::create_dir_all(machine.path("run/anode/data/anode-stage")).expect("a folder");
+    let _ = machine.run("medium", &["find"]).run().ok();
+    assert_eq!(
+        (machine.read("run/anode/medium.state"), machine.read("run/anode/twin")),
+        ("found sda1\n".into(), "sda sdb1\n".into())
+    );
+    for what in ["open", "stage"] {
+        assert_eq!(machine.run("stick", &[what]).run().exit, Some(1), "{what}");
+    }
+    let calls = machine.calls();
+    assert!(!calls.contains("rw") && !calls.contains("anode-console"), "{calls}");
+    let mounted =
+        |verb: &str| calls.lines().filter(|call| call.starts_with(verb) && call.ends_with("/run/anode/other")).count();
+    assert_eq!((mounted("mount"), mounted("umount")), (3, 3), "{calls}");
+
+    // Who pulls one out may go on.
+    for entry in ["sys/class/block/sdb", "sys/class/block/sdb1"] {
+        fs::remove_file(machine.path(entry)).expect("a link");
+    }
+    let _ = machine.run("stick", &["open"]).run().ok();
+    assert!(!machine.path("run/anode/twin").exists());
+
+    // Another medium on another disk is no twin, and one that comes later is found when something is to be written.
+    let machine = two_disks("other");
+    let _ = machine.run("medium", &["find"]).run().ok();
+    assert!(!machine.path("run/anode/twin").exists());
+    let _ = machine.run("stick", &["stage"]).run().ok();
+    machine.disk("sdc", false, &[&iso()]);
+    machine.play("mount", "case \"$*\" in *sdc1*) mkdir -p \"$6/anode\"; echo 0123abcd >\"$6/anode/id\" ;; esac");
+    assert_eq!(machine.run("stick", &["stage"]).run().exit, Some(1));
+    assert_eq!(machine.read("run/anode/twin"), "sda sdc1\n");
 }
 
 /// A machine whose menu says that the medium is a file. Mounting sdb1 shows what `prepare` laid there, and mounting a file what the image holds.

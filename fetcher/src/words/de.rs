@@ -183,6 +183,7 @@ pub(super) const MEDIUM: MediumWords = MediumWords {
     starting: "Die Installation startet.",
     starting_anew: "Der Rechner startet neu, in die Installation. Bitte den Stick stecken lassen.",
     not_next: "Der Firmware ließ sich nicht sagen, dass sie die Installation starten soll: {problem}.",
+    twins: "Zwei Datenträger dieses Rechners tragen dieses Medium ({disks}). Auf keinen wird geschrieben, keine Installation wird bereitgelegt, und vor einer unbeaufsichtigten wird gefragt. Bitte den überzähligen entfernen.",
     unstaged: "Eine Installation, die auf diesem Stick bereitlag, ist mit ihren Antworten von ihm entfernt.",
     not_unstaged: "Auf diesem Stick liegt eine Installation bereit, mit lesbaren Antworten, und ließ sich nicht entfernen: Bitte den Stick löschen.",
     not_started: "Der Rechner hat das nicht getan. Das Protokoll sagt, warum.",

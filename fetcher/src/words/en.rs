@@ -155,6 +155,7 @@ pub(super) const MEDIUM: MediumWords = MediumWords {
     starting: "Starting the installer.",
     starting_anew: "The machine starts anew, into the installer. Leave the stick in it.",
     not_next: "The firmware could not be told to start the installer: {problem}.",
+    twins: "Two disks of this machine hold this medium ({disks}). Nothing is written to either, no installer is staged, and an unattended installation is asked for. Remove the one that is not needed.",
     unstaged: "An installer that was staged on this stick is removed from it, with the answers.",
     not_unstaged: "An installer is staged on this stick, with answers that can be read, and could not be removed: erase the stick.",
     not_started: "The machine did not do that. The log says why.",

@@ -92,6 +92,7 @@ pub(crate) struct MediumWords {
     pub starting: &'static str,
     pub starting_anew: &'static str,
     pub not_next: &'static str,
+    pub twins: &'static str,
     pub unstaged: &'static str,
     pub not_unstaged: &'static str,
     pub not_started: &'static str,

@@ -77,7 +77,7 @@ impl Session<'_> {
     pub(super) fn activate(&mut self) -> io::Result<Loaded> {
         // The copy on the medium may be the only one: it is waited for, as long as it is looked for.
         self.wait_for_medium();
-        self.tell_of_removed_stage();
+        self.tell_of_the_stick();
         let mut copies = self.copies().into_iter();
         let first = self.fetch(copies.next())?;
         let Loaded::Not(exit) = first else { return Ok(first) };

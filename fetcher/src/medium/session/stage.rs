@@ -6,14 +6,20 @@
 use std::io;
 use std::path::PathBuf;
 
+use anode_bundle::display::line;
+
 use super::Session;
 use crate::medium::firmware::{Firmware, Partition};
+use crate::words::fill;
 
 const SCRIPT: &str = "lib/anode/stick";
 /// The name of the partition and the folder where it is mounted, in one line: the script says it.
 const PLACE: &str = "run/anode/stage";
 /// There, if something was removed that had been staged: `removed`, or `failed`.
 const REMOVED: &str = "run/anode/unstaged";
+
+/// There, the names of two disks, if both hold this medium.
+const TWIN: &str = "run/anode/twin";
 
 /// A file system for it, open for writing.
 pub(super) struct Place {
@@ -61,8 +67,13 @@ impl Session<'_> {
         }
     }
 
-    /// What the medium found and removed on its stick.
-    pub(super) fn tell_of_removed_stage(&mut self) {
+    /// What the medium found on its stick and removed; or that there are two, of which it touches none.
+    pub(super) fn tell_of_the_stick(&mut self) {
+        if let Some(names) = self.machine.text(TWIN) {
+            self.say("");
+            let names = names.split_whitespace().collect::<Vec<_>>().join(", ");
+            self.say(&fill(self.words.twins, &[("disks", &line(&names, 60))]));
+        }
         let Some(said) = self.machine.text(REMOVED) else { return };
         let _ = std::fs::remove_file(self.machine.path(REMOVED));
         self.say("");
