@@ -1,6 +1,20 @@
-//! Links the binary on the medium small: without unwind tables, which a panic that aborts never reads, and with packed relocations.
+//! Links the binary on the medium small: without unwind tables and what reads them, for a panic aborts, and with packed relocations.
 
 use std::env::var;
+
+/// What the standard library calls of it. A panic has said what it has to say by then, and aborts in any case.
+const STACK_WALK: [&str; 10] = [
+    "Backtrace",
+    "GetDataRelBase",
+    "GetIP",
+    "GetIPInfo",
+    "GetLanguageSpecificData",
+    "GetRegionStart",
+    "GetTextRelBase",
+    "Resume",
+    "SetGR",
+    "SetIP",
+];
 
 fn main() {
     println!("cargo::rerun-if-changed=link.ld");
@@ -12,5 +26,9 @@ fn main() {
         println!("cargo::rustc-link-arg-bins=-Wl,--no-eh-frame-hdr");
         // Relative relocations as a bitmap (DT_RELR), which musl's start-up code reads since 1.2.4.
         println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+        // The standard library would walk the stack for RUST_BACKTRACE, and has a library for it, which finds no tables here.
+        for name in STACK_WALK {
+            println!("cargo::rustc-link-arg-bins=-Wl,--defsym=_Unwind_{name}=abort");
+        }
     }
 }
