@@ -4,7 +4,7 @@
 //! nothing else to put in. A word without any of the values that it asks for is left out, so that a missing gateway is no word with nothing in it. What an
 //! installer has no words for is not handed over, and said: nothing is left out in silence.
 
-use std::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
