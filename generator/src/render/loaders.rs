@@ -6,7 +6,7 @@ use anode_bundle::name::SafePath;
 use anode_bundle::pack::{KernelSignature, Loaders};
 
 use super::escape::Rule;
-use super::pass::Pass;
+use super::pass::{HOW_TO_PIN, Pass};
 use crate::diagnose::Problem;
 use crate::repository::{LoaderTemplates, Located, Lock};
 
@@ -59,7 +59,7 @@ impl<'r> Pass<'_, 'r> {
                 "{} {verb} not pinned: a medium that may not load this kernel under Secure Boot has no other way to start it",
                 missing.join(" and ")
             );
-            self.problems.push(Problem::warning(Lock::PATH, message).help("run `anode lock`"));
+            self.problems.push(Problem::warning(Lock::PATH, message).help(HOW_TO_PIN));
         }
         None
     }

@@ -440,10 +440,13 @@ impl<'a, 'r> Pass<'a, 'r> {
     }
 }
 
+/// The remedy for whatever is not pinned.
+pub(super) const HOW_TO_PIN: &str = "run `anode lock`, or `anode lock PROFILE` for what one profile boots";
+
 /// The same for every profile that boots it, so that it is said once.
 fn unpinned(url: &str, consequence: &str) -> Problem {
     let message = format!("`{url}` is not pinned: {consequence}");
-    Problem::warning(Lock::PATH, message).help("run `anode lock`, or `anode lock PROFILE` for what one profile boots")
+    Problem::warning(Lock::PATH, message).help(HOW_TO_PIN)
 }
 
 fn name_of(prompt: &Located<anode_bundle::pack::Prompt>) -> Id {

@@ -102,7 +102,7 @@ fn a_second_stage_that_is_not_in_the_lock_file_is_not_called_pinned() {
     assert_eq!(
         lines(&rendered.warnings),
         [
-            "anode.lock: `https://example.org/1/live.iso` is not pinned: a second stage that nobody compares with a hash (run `anode lock`)"
+            "anode.lock: `https://example.org/1/live.iso` is not pinned: a second stage that nobody compares with a hash (run `anode lock`, or `anode lock PROFILE` for what one profile boots)"
         ]
     );
 }

@@ -114,8 +114,8 @@ fn the_name_that_shim_looks_for_may_be_another_one_than_the_address_has() {
 
 #[test]
 fn a_pack_has_both_loaders_or_none_and_what_is_lost_is_one_warning() {
-    let lost =
-        "a medium that may not load this kernel under Secure Boot has no other way to start it (run `anode lock`)";
+    let lost = "a medium that may not load this kernel under Secure Boot has no other way to start it \
+         (run `anode lock`, or `anode lock PROFILE` for what one profile boots)";
     for (pinned, missing) in [
         (&BOOTED[..], "`https://example.org/1/shim.efi` and `https://example.org/1/grubx64.efi` are not pinned"),
         (&ALL[..3], "`https://example.org/1/grubx64.efi` is not pinned"),
