@@ -106,23 +106,16 @@ impl Client {
     pub fn text(&self, url: &str) -> Result<Vec<u8>, Failed> {
         let mut answer = self.ask(url, None)?;
         let mut bytes = Vec::new();
-        let mut reader = answer.body_mut().as_reader().take(TEXT + 1);
-        let (mut pace, mut piece) = (Pace::begin(), vec![0; 32 << 10]);
-        loop {
-            let amount = match reader.read(&mut piece) {
-                Ok(0) => break,
-                Ok(amount) => amount,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(self.failed(url, &ureq::Error::from(error))),
-            };
-            bytes.extend_from_slice(&piece[..amount]);
-            if pace.is_too_slow(amount as u64) {
-                return Err(too_slow(url));
-            }
-        }
-        if bytes.len() as u64 > TEXT {
-            return Err(Failed::Unreachable(format!("{url} is larger than any list of hashes")));
-        }
+        let received = receive(&mut answer, &mut |piece| {
+            bytes.extend_from_slice(piece);
+            if bytes.len() as u64 > TEXT { Err(Stop::TooLarge) } else { Ok(()) }
+        });
+        received.map_err(|stop| match stop {
+            Stop::Here(failed) => failed,
+            Stop::TooLarge => Failed::Unreachable(format!("{url} is larger than any list of hashes")),
+            Stop::TooSlow => too_slow(url),
+            Stop::There(error) => self.failed(url, &ureq::Error::from(error)),
+        })?;
         match length(&answer) {
             Some(length) if length != bytes.len() as u64 => Err(cut_off(url, bytes.len() as u64, Some(length))),
             _ => Ok(bytes),
@@ -285,27 +278,30 @@ impl Transfer {
     }
 
     fn receive(&mut self, answer: &mut Response<Body>, progress: &dyn Progress) -> Result<(), Stop> {
-        let mut reader = answer.body_mut().as_reader();
-        let mut piece = vec![0; 128 << 10];
-        let mut pace = Pace::begin();
-        loop {
-            let amount = match reader.read(&mut piece) {
-                Ok(0) => return Ok(()),
-                Ok(amount) => amount,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Stop::There(error)),
-            };
-            let piece = &piece[..amount];
+        receive(answer, &mut |piece| {
             self.file.write_all(piece).map_err(|error| Stop::Here(self.here(&error)))?;
             self.digest.update(piece);
-            self.done += amount as u64;
-            progress.bytes(amount as u64);
-            if self.done > FILE {
-                return Err(Stop::TooLarge);
-            }
-            if pace.is_too_slow(amount as u64) {
-                return Err(Stop::TooSlow);
-            }
+            self.done += piece.len() as u64;
+            progress.bytes(piece.len() as u64);
+            if self.done > FILE { Err(Stop::TooLarge) } else { Ok(()) }
+        })
+    }
+}
+
+/// A body, piece by piece as it comes, for as long as enough comes.
+fn receive(answer: &mut Response<Body>, take: &mut dyn FnMut(&[u8]) -> Result<(), Stop>) -> Result<(), Stop> {
+    let mut reader = answer.body_mut().as_reader();
+    let (mut pace, mut piece) = (Pace::begin(), vec![0; 128 << 10]);
+    loop {
+        let amount = match reader.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(amount) => amount,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(Stop::There(error)),
+        };
+        take(&piece[..amount])?;
+        if pace.is_too_slow(amount as u64) {
+            return Err(Stop::TooSlow);
         }
     }
 }
