@@ -91,6 +91,8 @@ impl Client {
             .user_agent(concat!("anode/", env!("CARGO_PKG_VERSION")))
             .accept("*/*")
             .accept_encoding("identity")
+            // A server or a proxy may close a kept connection at the very moment in which it is used again (RFC 9112, section 9.3.1).
+            .max_idle_connections(0)
             .timeout_resolve(Some(CONNECT))
             .timeout_connect(Some(CONNECT))
             .timeout_send_request(Some(IDLE))
@@ -348,7 +350,31 @@ fn cut_off(url: &str, done: u64, whole: Option<u64>) -> Failed {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader};
+    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
     use super::*;
+
+    #[test]
+    fn a_connection_that_its_server_may_close_is_not_used_twice() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let url = format!("http://{}/list", listener.local_addr().unwrap());
+        // It answers one request on each connection, says nothing of closing it, and closes it when the next one comes.
+        let answer = |mut stream: TcpStream| {
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+            assert!(lines.any(|line| line.is_empty()));
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx").unwrap();
+            let _ = lines.next();
+        };
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                std::thread::spawn(move || answer(stream));
+            }
+        });
+        let client = Client::new(&[], crate::clock::now()).unwrap();
+        assert_eq!(client.text(&url), Ok(b"x".to_vec()));
+        assert_eq!(client.text(&url), Ok(b"x".to_vec()));
+    }
 
     #[test]
     fn crumbs_are_too_slow_when_a_window_ends_and_not_before() {
