@@ -4,7 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -66,6 +66,16 @@ impl Beneath {
         })
     }
 
+    /// A new folder in it.
+    ///
+    /// # Errors
+    /// If it can not be made, or there is something of this name.
+    pub fn make_new(&self, name: impl AsRef<OsStr>) -> io::Result<Beneath> {
+        mkdirat(&self.0, name.as_ref(), Mode::from_raw_mode(0o755))?;
+        self.sync()?;
+        self.step(name)
+    }
+
     /// What there is of this name, a link being one; `None`: nothing.
     ///
     /// # Errors
@@ -125,8 +135,36 @@ impl Beneath {
     /// # Errors
     /// If it can not be made, or there is something of this name.
     pub fn create(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
+        self.new_file(name.as_ref(), 0o644)
+    }
+
+    /// A new file that its owner alone can read, where the file system knows of owners.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn create_private(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
+        self.new_file(name.as_ref(), 0o600)
+    }
+
+    fn new_file(&self, name: &OsStr, mode: u32) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(File::from(openat(&self.0, name.as_ref(), flags, Mode::from_raw_mode(0o644))?))
+        Ok(File::from(openat(&self.0, name, flags, Mode::from_raw_mode(mode))?))
+    }
+
+    /// Puts these bytes in the place of a file, of which there is the old one or the new one, whatever happens. `draft` is what the new one is called until
+    /// then; one that was left behind goes.
+    ///
+    /// # Errors
+    /// What the file system says; the old file is there then.
+    pub fn replace(&self, name: &str, draft: &str, bytes: &[u8]) -> io::Result<()> {
+        let _ = self.remove(draft);
+        let mut file = self.create(draft)?;
+        let written =
+            file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| self.rename(draft, self, name));
+        if written.is_err() {
+            let _ = self.remove(draft);
+        }
+        written.and_then(|()| self.sync())
     }
 
     /// Gives a file another name, perhaps in another folder; what has that name is replaced.
@@ -160,6 +198,12 @@ impl Beneath {
     pub fn sync(&self) -> io::Result<()> {
         sync_folder(&self.0)
     }
+}
+
+/// Of a file's path: the folders down to it, and its name.
+pub fn parted(path: &str) -> (impl Iterator<Item = &str>, &str) {
+    let (parents, name) = path.rsplit_once('/').unwrap_or(("", path));
+    (parents.split('/').filter(|part| !part.is_empty()), name)
 }
 
 /// As [`Beneath::sync`].

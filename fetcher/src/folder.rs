@@ -4,13 +4,13 @@
 //! limit. A write replaces a file in one step, so that after a power cut the old or the new bytes are there (hostile cases, F1).
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anode_bundle::client::Store;
 use anode_bundle::name::SafePath;
 
-use crate::beneath::Beneath;
+use crate::beneath::{Beneath, parted};
 use crate::error::reason;
 
 /// More names than this in one folder are not looked at.
@@ -45,7 +45,7 @@ impl Folder {
     #[must_use]
     pub fn open(&self, path: &str, limit: u64) -> Option<File> {
         let path = SafePath::new(path).ok()?;
-        let (parents, name) = split(&path);
+        let (parents, name) = parted(path.as_str());
         let file = self.open_root().ok()?.walk(parents).ok()?.read(name).ok()?;
         (file.metadata().ok()?.len() <= limit).then_some(file)
     }
@@ -58,15 +58,10 @@ impl Folder {
     }
 
     fn try_write(&self, path: &SafePath, bytes: &[u8]) -> io::Result<()> {
-        let (parents, name) = split(path);
+        let (parents, name) = parted(path.as_str());
         std::fs::create_dir_all(&self.root)?;
-        let folder = self.open_root()?.make(parents)?;
         let temporary = format!("{TEMPORARY}{}-{name}", std::process::id());
-        let written = replace(&folder, &temporary, name, bytes);
-        if written.is_err() {
-            let _ = folder.remove(&temporary);
-        }
-        written
+        self.open_root()?.make(parents)?.replace(name, &temporary, bytes)
     }
 }
 
@@ -100,26 +95,11 @@ impl Store for Folder {
 
     fn remove(&mut self, path: &str) {
         let Ok(path) = SafePath::new(path) else { return };
-        let (parents, name) = split(&path);
+        let (parents, name) = parted(path.as_str());
         if let Ok(folder) = self.open_root().and_then(|root| root.walk(parents)) {
             let _ = folder.remove(name);
         }
     }
-}
-
-fn split(path: &SafePath) -> (impl Iterator<Item = &str>, &str) {
-    let (parents, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
-    (parents.split('/').filter(|part| !part.is_empty()), name)
-}
-
-fn replace(folder: &Beneath, temporary: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
-    // Left behind by a run of the same number that was cut off.
-    let _ = folder.remove(temporary);
-    let mut file = folder.create(temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    folder.rename(temporary, folder, name)?;
-    folder.sync()
 }
 
 #[cfg(test)]

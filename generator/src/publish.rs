@@ -240,9 +240,17 @@ pub fn read_timestamp(tree: &Path) -> Result<Option<Timestamp>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("reading `{}`", path.display())),
     };
+    parse_timestamp(&bytes, &path).map(Some)
+}
+
+/// The timestamp that a file at `path` holds.
+///
+/// # Errors
+/// If it is none. Its signature is not verified here.
+pub fn parse_timestamp(bytes: &[u8], path: &Path) -> Result<Timestamp> {
     ensure!(bytes.len() as u64 <= TIMESTAMP_LIMIT, "`{}` is too large for a timestamp", path.display());
-    let (_, body) = split_signed(&bytes).with_context(|| format!("`{}` is no signed timestamp", path.display()))?;
-    Timestamp::parse(body).map(Some).map_err(|refusal| anyhow::anyhow!("`{}`: {refusal}", path.display()))
+    let (_, body) = split_signed(bytes).with_context(|| format!("`{}` is no signed timestamp", path.display()))?;
+    Timestamp::parse(body).map_err(|refusal| anyhow::anyhow!("`{}`: {refusal}", path.display()))
 }
 
 /// Publishing removes old trees and adds to the objects, so what has these names must be ours.

@@ -146,3 +146,28 @@ fn a_stick_without_room_is_found_before_anything_is_written() {
     let _ = refresh(&site, disk.path()).run().ok();
     assert_eq!(version(&site, disk.path()), site.release_version());
 }
+
+/// Opening a pipe that nobody holds would wait for ever.
+#[test]
+fn a_pipe_or_a_link_in_the_place_of_a_file_makes_a_refresh_neither_wait_nor_read() {
+    let site = published();
+    let stick = partition(&site);
+    let _ = refresh(&site, &stick).run().ok();
+    let whole = files(&stick);
+    let release = format!("release/{}.json", site.release_version());
+    let outside = site.scratch("outside");
+    for path in ["timestamp.signed", release.as_str(), "root/1.json", "objects/aa/pipe"] {
+        let place = stick.join("anode/tree").join(path);
+        for kind in ["pipe", "link"] {
+            fs::create_dir_all(place.parent().expect("a folder")).expect("folders");
+            let _ = fs::rename(&place, &outside);
+            match kind {
+                "pipe" => drop(Program::new("mkfifo").arg(&place).run().ok()),
+                _ => std::os::unix::fs::symlink(&outside, &place).expect("a link"),
+            }
+            let said = refresh(&site, &stick).run().ok();
+            assert!(said.stderr.contains("refreshed "), "{path}, {kind}: {said}");
+            assert_eq!(files(&stick), whole, "{path}, {kind}");
+        }
+    }
+}

@@ -1,25 +1,33 @@
 //! Kernel and initrd on their way: files in memory that have no name, so that nothing is left of them whatever happens; or, where the firmware is to
 //! start them, files on a disk.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anode_bundle::name::Hashing;
 use anode_bundle::pack::Blob;
 use rustix::fs::{Advice, MemfdFlags, fadvise, memfd_create};
 
+use crate::beneath::Beneath;
 use crate::blob::Sink;
 use crate::error::{Failure, reason};
 use crate::hand_over::BLOCK;
+
+/// A name in a folder of a disk.
+pub(super) struct Place {
+    pub folder: Beneath,
+    pub name: String,
+    /// For people.
+    pub path: PathBuf,
+}
 
 /// A file that is written from front to back in parts.
 pub(super) struct Draft {
     file: File,
     /// `None`: in memory.
-    place: Option<PathBuf>,
+    place: Option<Place>,
     /// Where the part that is being written begins.
     begins: u64,
 }
@@ -31,9 +39,9 @@ impl Draft {
     }
 
     /// A new file.
-    pub fn on_disk(place: PathBuf) -> Result<Draft, Failure> {
-        let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&place);
-        let file = opened.map_err(|error| failed(Some(&place), &error))?;
+    pub fn on_disk(place: Place) -> Result<Draft, Failure> {
+        let opened = place.folder.create_private(&place.name);
+        let file = opened.map_err(|error| failed(Some(&place.path), &error))?;
         Ok(Draft { file, place: Some(place), begins: 0 })
     }
 
@@ -68,7 +76,7 @@ impl Draft {
             Some(place) => {
                 self.file.sync_all()?;
                 fadvise(&self.file, 0, None, Advice::DontNeed)?;
-                File::open(place)
+                place.folder.read(&place.name)
             }
         };
         let file = reopen().map_err(|error| self.failed(&error))?;
@@ -87,7 +95,7 @@ impl Sink for Draft {
     }
 
     fn failed(&self, error: &io::Error) -> Failure {
-        failed(self.place.as_deref(), error)
+        failed(path(self.place.as_ref()), error)
     }
 }
 
@@ -100,7 +108,7 @@ pub(super) fn padding(length: u64) -> usize {
 /// A file that is complete.
 pub(super) struct Whole {
     pub file: File,
-    pub place: Option<PathBuf>,
+    pub place: Option<Place>,
 }
 
 impl Whole {
@@ -111,7 +119,7 @@ impl Whole {
                 Failure::hand_over("what was loaded into memory is not what was written", "test this machine's memory")
             }
             Some(place) => Failure::hand_over(
-                format!("`{}` does not hold what was written", place.display()),
+                format!("`{}` does not hold what was written", place.path.display()),
                 "use another stick, or test this machine's memory",
             ),
         };
@@ -139,7 +147,7 @@ impl Whole {
             }
             None => equal = false,
         })?;
-        let is_over = (&self.file).read(&mut [0]).map_err(|error| failed(self.place.as_deref(), &error))? == 0;
+        let is_over = (&self.file).read(&mut [0]).map_err(|error| failed(path(self.place.as_ref()), &error))? == 0;
         if equal && rest.is_empty() && is_over { Ok(()) } else { Err(wrong()) }
     }
 
@@ -147,13 +155,17 @@ impl Whole {
         let mut part = (&self.file).take(length);
         let mut piece = [0; 64 << 10];
         loop {
-            let amount = part.read(&mut piece).map_err(|error| failed(self.place.as_deref(), &error))?;
+            let amount = part.read(&mut piece).map_err(|error| failed(path(self.place.as_ref()), &error))?;
             match piece.get(..amount) {
                 Some(piece) if !piece.is_empty() => take(piece),
                 _ => return Ok(()),
             }
         }
     }
+}
+
+fn path(place: Option<&Place>) -> Option<&Path> {
+    place.map(|place| place.path.as_path())
 }
 
 /// What an error means for a file in memory (`None`) or on a disk.

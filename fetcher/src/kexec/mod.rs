@@ -25,7 +25,7 @@ use crate::hand_over::Way;
 use crate::transport::{Address, PlainHttp};
 use draft::{Draft, Whole, padding};
 pub use running::Running;
-pub use stage::{LOADER, stage, unstage};
+pub use stage::{LOADER, stage, unstage, unstage_beneath};
 
 /// A kernel copies what it loads into a buffer and from there to its place, beside what lies here (kexec_file_load(2)).
 const COPIES: u64 = 3;

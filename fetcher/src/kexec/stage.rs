@@ -11,20 +11,19 @@
 mod removal;
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anode_bundle::display::line;
 use anode_bundle::pack::{Boot, Loaders};
-use rustix::fs::statvfs;
+use rustix::fs::fstatvfs;
 
-use super::draft::{Draft, Whole, failed};
+use super::draft::{Draft, Place, Whole, failed};
 use super::{Installer, MIB, compose, fetch, total};
-use crate::beneath::{Beneath, FileType, sync_folder};
+use crate::beneath::{Beneath, FileType, parted};
 use crate::blob::Origin;
 use crate::error::Failure;
-pub use removal::unstage;
+pub use removal::{unstage, unstage_beneath};
 
 /// What the firmware is to start, from the folder.
 pub const LOADER: &str = "EFI/anode/shim.efi";
@@ -51,8 +50,12 @@ pub(super) fn room(boot: &Boot, loaders: &Loaders, archive: u64) -> u64 {
 
 /// Could it be staged there? Asked before the network is used for it, and again when the answers are known, which take `archive` bytes.
 pub(super) fn check(dir: &Path, boot: &Boot, loaders: &Loaders, archive: u64) -> Result<(), Failure> {
-    let found = Beneath::open(dir).and_then(|root| in_the_way(&root, loaders.menu.as_str()));
-    match found.map_err(|error| failed(Some(dir), &error))? {
+    let root = Beneath::open(dir).map_err(|error| failed(Some(dir), &error))?;
+    check_beneath(&root, dir, boot, loaders, archive)
+}
+
+fn check_beneath(root: &Beneath, dir: &Path, boot: &Boot, loaders: &Loaders, archive: u64) -> Result<(), Failure> {
+    match in_the_way(root, loaders.menu.as_str()).map_err(|error| failed(Some(dir), &error))? {
         None => {}
         Some(InTheWay::Ours(name)) => {
             let problem = format!("`{}` exists, and nothing is overwritten", dir.join(name).display());
@@ -69,7 +72,7 @@ pub(super) fn check(dir: &Path, boot: &Boot, loaders: &Loaders, archive: u64) ->
             return Err(Failure::hand_over(problem, "remove it, or use another stick"));
         }
     }
-    let status = statvfs(dir).map_err(|error| failed(Some(dir), &error.into()))?;
+    let status = fstatvfs(root).map_err(|error| failed(Some(dir), &error.into()))?;
     let free = status.f_bavail.saturating_mul(status.f_frsize);
     let needed = room(boot, loaders, archive);
     if free < needed {
@@ -144,17 +147,17 @@ pub(super) fn lay_down(
     let boot = installer.boot;
     let Some(loaders) = &boot.loaders else { return Err(Failure::Internal("a stage without loaders".to_owned())) };
     let menu = menu(installer.command_line)?;
-    check(dir, boot, loaders, installer.archive.len() as u64)?;
+    let root = Beneath::open(dir).map_err(|error| failed(Some(dir), &error))?;
+    check_beneath(&root, dir, boot, loaders, installer.archive.len() as u64)?;
 
     let grub = format!("{LOADERS}/{}", loaders.grub_name);
     let files = [loaders.menu.as_str(), KERNEL, INITRD, LOADER, &grub, LIST];
-    let mut stage = Stage { dir, files, is_complete: false };
-    stage.begin().map_err(|error| failed(Some(dir), &error))?;
+    let mut stage = Stage::begin(root, dir, files).map_err(|error| failed(Some(dir), &error))?;
     match parts {
-        None => drop(compose(installer, origin, progress, &mut |name| Draft::on_disk(stage.draft(name)))?),
+        None => drop(compose(installer, origin, progress, &mut |name| stage.draft(name))?),
         Some([image, initrd]) => {
             let copy = |name, whole| {
-                let mut draft = Draft::on_disk(stage.draft(name))?;
+                let mut draft = stage.draft(name)?;
                 draft.append_whole(whole)?;
                 draft.finish()
             };
@@ -163,11 +166,11 @@ pub(super) fn lay_down(
         }
     }
     for (blob, name) in [(&loaders.shim, LOADER), (&loaders.grub, &grub)] {
-        let mut draft = Draft::on_disk(stage.draft(name))?;
+        let mut draft = stage.draft(name)?;
         fetch(blob, &mut draft, origin, progress)?;
         draft.finish()?.read_back(std::slice::from_ref(blob), &[])?;
     }
-    let mut draft = Draft::on_disk(stage.draft(files[0]))?;
+    let mut draft = stage.draft(files[0])?;
     draft.append(menu.as_bytes())?;
     draft.finish()?.read_back(&[], menu.as_bytes())?;
     stage.settle().map_err(|error| failed(Some(dir), &error))
@@ -193,52 +196,54 @@ fn menu(command_line: &str) -> Result<String, Failure> {
     Ok(menu)
 }
 
-fn draft(dir: &Path, name: &str) -> PathBuf {
-    dir.join(format!("{name}{DRAFT}"))
-}
-
 /// What is laid down; it disappears unless it is complete.
 struct Stage<'s> {
+    root: Beneath,
+    /// For people.
     dir: &'s Path,
     /// The menu, then everything else.
     files: [&'s str; 6],
     is_complete: bool,
 }
 
-impl Stage<'_> {
-    fn draft(&self, name: &str) -> PathBuf {
-        draft(self.dir, name)
+impl<'s> Stage<'s> {
+    /// The folders, and the list: whatever happens from here on, the next start of a medium knows what to remove.
+    fn begin(root: Beneath, dir: &'s Path, files: [&'s str; 6]) -> io::Result<Stage<'s>> {
+        let folder = root.make_new(FOLDER)?;
+        let stage = Stage { root, dir, files, is_complete: false };
+        let mut list = folder.create(parted(LIST).1)?;
+        list.write_all((files.join("\n") + "\n").as_bytes())?;
+        list.sync_all()?;
+        folder.sync()?;
+        files.iter().try_for_each(|name| stage.root.make(parted(name).0).map(drop))?;
+        Ok(stage)
     }
 
-    /// The folders, and the list: whatever happens from here on, the next start of a medium knows what to remove.
-    fn begin(&self) -> io::Result<()> {
-        fs::create_dir(self.dir.join(FOLDER))?;
-        let mut file = OpenOptions::new().write(true).create_new(true).open(self.dir.join(LIST))?;
-        file.write_all((self.files.join("\n") + "\n").as_bytes())?;
-        file.sync_all()?;
-        self.sync(LIST)?;
-        self.files.iter().try_for_each(|name| fs::create_dir_all(self.dir.join(name).parent().unwrap_or(self.dir)))
+    /// The file of this name, which has another one until everything is there.
+    fn draft(&self, name: &str) -> Result<Draft, Failure> {
+        let path = self.dir.join(format!("{name}{DRAFT}"));
+        let (parents, last) = parted(name);
+        let folder = self.root.walk(parents).map_err(|error| failed(Some(&path), &error))?;
+        Draft::on_disk(Place { folder, name: format!("{last}{DRAFT}"), path })
     }
 
     /// Puts everything in its place, the menu at the end.
     fn settle(&mut self) -> io::Result<()> {
         for name in self.files.iter().rev().filter(|name| **name != LIST) {
-            fs::rename(self.draft(name), self.dir.join(name))?;
-            self.sync(name)?;
+            let (parents, last) = parted(name);
+            let folder = self.root.walk(parents)?;
+            folder.rename(format!("{last}{DRAFT}"), &folder, last)?;
+            folder.sync()?;
         }
         self.is_complete = true;
         Ok(())
-    }
-
-    fn sync(&self, name: &str) -> io::Result<()> {
-        sync_folder(&File::open(self.dir.join(name).parent().unwrap_or(self.dir))?.into())
     }
 }
 
 impl Drop for Stage<'_> {
     fn drop(&mut self) {
         if !self.is_complete {
-            let _ = unstage(self.dir);
+            let _ = unstage_beneath(&self.root);
         }
     }
 }

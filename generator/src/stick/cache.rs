@@ -11,17 +11,19 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use anode_bundle::client::{FetchError, Request, Transport};
+use anode_bundle::document::{TIMESTAMP_LIMIT, Timestamp};
 use anode_bundle::name::tree::TIMESTAMP;
 use anode_bundle::name::{Hashing, Sha256, SiteId};
-use anode_fetch::beneath::{Beneath, FileType};
+use anode_fetch::beneath::{Beneath, FileType, parted};
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fs::{fstatvfs, syncfs};
 
 use super::disks::{Machine, Use};
 use super::partition::LABEL;
 use crate::lock::Progress;
-use crate::publish::read_timestamp;
-use crate::tree::hash_file;
+use crate::publish::parse_timestamp;
+use crate::tree::{answer, hash_file};
 
 /// What `anode medium usb` leaves on the partition, so that no other folder is taken for it.
 pub const MARK: &str = "anode";
@@ -39,6 +41,7 @@ pub struct Cache {
     /// Its root.
     folder: PathBuf,
     tree: PathBuf,
+    root: Beneath,
     /// What the tree lies in.
     mark: Beneath,
 }
@@ -78,7 +81,7 @@ impl Cache {
             )
         })?;
         step(&mark, TREE, &tree)?;
-        Ok(Cache { folder, tree, mark })
+        Ok(Cache { folder, tree, root, mark })
     }
 
     /// Where the tree lies.
@@ -92,7 +95,7 @@ impl Cache {
     /// # Errors
     /// If it can not be removed.
     pub fn unstage(&self) -> Result<bool> {
-        anode_fetch::kexec::unstage(&self.folder)
+        anode_fetch::kexec::unstage_beneath(&self.root)
             .with_context(|| format!("removing the installation that is staged in `{}`", self.folder.display()))
     }
 
@@ -101,11 +104,8 @@ impl Cache {
     /// # Errors
     /// If there is one.
     pub fn check_site(&self, site: &SiteId) -> Result<()> {
-        // What can not be read is no copy of anything, and is replaced; a link is no part of one.
-        if self.open(TIMESTAMP).is_err() {
-            return Ok(());
-        }
-        let Ok(Some(there)) = read_timestamp(&self.tree) else { return Ok(()) };
+        // What can not be read is no copy of anything, and is replaced; a link or a pipe is no part of one.
+        let Some(there) = self.timestamp() else { return Ok(()) };
         ensure!(
             there.site == *site,
             "`{}` is a copy of the site {}, and this repository is the site {site}: nothing was written; use another stick, or remove the folder",
@@ -113,6 +113,12 @@ impl Cache {
             there.site
         );
         Ok(())
+    }
+
+    fn timestamp(&self) -> Option<Timestamp> {
+        let mut bytes = Vec::new();
+        self.open(TIMESTAMP).ok()?.take(TIMESTAMP_LIMIT + 1).read_to_end(&mut bytes).ok()?;
+        parse_timestamp(&bytes, &self.tree.join(TIMESTAMP)).ok()
     }
 
     /// Makes the tree hold exactly these files: where they lie here, by their paths in the tree.
@@ -251,10 +257,17 @@ impl Cache {
     }
 }
 
+/// The copy, judged as if it were a mirror.
+impl Transport for &Cache {
+    fn get(&mut self, request: &Request<'_>) -> Result<Vec<u8>, FetchError> {
+        answer(self.open(request.path), &self.tree.join(request.path), request)
+    }
+}
+
 /// From the folder of the mark: the folders down to a file of the tree, and its name.
 fn steps(path: &str) -> (impl Iterator<Item = &str>, &str) {
-    let (parents, name) = path.rsplit_once('/').unwrap_or(("", path));
-    (std::iter::once(TREE).chain(parents.split('/').filter(|part| !part.is_empty())), name)
+    let (parents, name) = parted(path);
+    (std::iter::once(TREE).chain(parents), name)
 }
 
 fn hash(mut file: File) -> io::Result<Sha256> {

@@ -8,7 +8,7 @@ mod staging;
 
 pub use audit::{Audit, Finding, audit};
 pub use boot_files::{BOOT, BootFile, BootFiles, audit_boot_files};
-pub use folder::TreeFolder;
+pub use folder::{TreeFolder, answer};
 pub use staging::{Staging, hash_file, hold, lock, remove_folder, sync_folder};
 
 /// The timestamps that a tree was built on, oldest first: `version sha256` a line. Never published; `publish` refuses a tree that does not descend

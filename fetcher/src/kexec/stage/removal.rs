@@ -23,7 +23,14 @@ const DEPTH: u32 = 128;
 /// # Errors
 /// What could not be read, overwritten or removed; the rest is gone then. A list that can not be read keeps nothing from being removed, and is gone as well.
 pub fn unstage(dir: &Path) -> io::Result<bool> {
-    let root = Beneath::open(dir)?;
+    unstage_beneath(&Beneath::open(dir)?)
+}
+
+/// The same, below an open folder.
+///
+/// # Errors
+/// As [`unstage`].
+pub fn unstage_beneath(root: &Beneath) -> io::Result<bool> {
     // A link is no folder of ours, and neither is what it leads to.
     let efi = match root.kind(EFI)? {
         Some(FileType::Directory) => Some(root.step(EFI)?),
@@ -38,7 +45,7 @@ pub fn unstage(dir: &Path) -> io::Result<bool> {
     // Without a list it was cut off before it began.
     let menu = stage.as_ref().map_or(Ok(None), listed_menu);
     let taken = match (&stage, &menu) {
-        (Ok(stage), Ok(Some(menu))) => take_back(&root, stage, menu.as_str()),
+        (Ok(stage), Ok(Some(menu))) => take_back(root, stage, menu.as_str()),
         _ => Ok(()),
     };
     let mut done = loaders.map_or(Ok(()), |efi| discard(&efi, OURS.as_ref(), DEPTH));
@@ -48,11 +55,11 @@ pub fn unstage(dir: &Path) -> io::Result<bool> {
         }
     }
     if let Ok(Some(menu)) = &menu {
-        remove_empty_parents(&root, menu.as_str());
+        remove_empty_parents(root, menu.as_str());
     }
     let _ = root.remove_folder(EFI);
     taken?;
-    let last = if is_staged { discard(&root, FOLDER.as_ref(), DEPTH) } else { Ok(()) };
+    let last = if is_staged { discard(root, FOLDER.as_ref(), DEPTH) } else { Ok(()) };
     done.and(menu.map(|_| ())).and(last).and(root.sync()).map(|()| true)
 }
 

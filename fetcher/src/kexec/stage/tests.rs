@@ -1,5 +1,6 @@
 //! What lies in the folder when it is staged, and what is left when it is not.
 
+use std::fs::{self, File, OpenOptions};
 use std::io::Read as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -107,10 +108,9 @@ fn nothing_is_left_of_a_stage_that_failed_and_what_was_there_stays() {
 fn a_run_that_is_killed_before_the_menu_leaves_nothing_that_starts_and_a_list_of_all_of_it() {
     let folder = TempDir::new().unwrap();
     let files = [MENU, KERNEL, INITRD, LOADER, "EFI/anode/grubx64.efi", LIST];
-    let stage = Stage { dir: folder.path(), files, is_complete: false };
-    stage.begin().unwrap();
+    let stage = Stage::begin(Beneath::open(folder.path()).unwrap(), folder.path(), files).unwrap();
     for name in [KERNEL, INITRD, LOADER, "EFI/anode/grubx64.efi", MENU] {
-        fs::write(stage.draft(name), name).unwrap();
+        stage.draft(name).unwrap().append(name.as_bytes()).unwrap();
         assert!(!folder.path().join(name).exists());
         assert!(fs::read_to_string(folder.path().join(LIST)).unwrap().lines().any(|line| line == name));
     }
@@ -120,6 +120,31 @@ fn a_run_that_is_killed_before_the_menu_leaves_nothing_that_starts_and_a_list_of
         assert!(!folder.path().join(name).exists());
     }
     assert!(unstage(folder.path()).unwrap() && found(folder.path()).is_empty());
+}
+
+#[test]
+fn a_link_that_appears_while_it_is_staged_leads_nowhere() {
+    let outer = TempDir::new().unwrap();
+    let (dir, victim) = (outer.path().join("mnt"), outer.path().join("victim"));
+    fs::create_dir(&dir).unwrap();
+    fs::create_dir_all(victim.join("anode")).unwrap();
+    let files = [MENU, KERNEL, INITRD, LOADER, "EFI/anode/grubx64.efi", LIST];
+    for (ours, theirs) in [("anode-stage", ""), ("EFI", ""), ("EFI/anode", "anode")] {
+        let mut stage = Stage::begin(Beneath::open(&dir).unwrap(), &dir, files).unwrap();
+        let before = files.map(|name| (name != LIST).then(|| stage.draft(name).unwrap()));
+        fs::rename(dir.join(ours), outer.path().join("aside")).unwrap();
+        symlink(victim.join(theirs), dir.join(ours)).unwrap();
+        let behind = files.iter().filter(|name| name.starts_with(ours) && **name != LIST);
+        for name in behind {
+            assert!(stage.draft(name).is_err(), "{name}");
+        }
+        assert!(stage.settle().is_err());
+        drop((before, stage));
+        assert_eq!(found(&victim), ["anode"], "{ours}");
+        fs::remove_dir_all(&dir).unwrap();
+        fs::remove_dir_all(outer.path().join("aside")).unwrap();
+        fs::create_dir(&dir).unwrap();
+    }
 }
 
 #[test]
@@ -323,7 +348,8 @@ fn what_grub_would_change_is_refused_and_so_is_a_place_without_room_or_without_a
 fn what_is_lost_on_the_way_to_the_disk_is_found_when_it_is_read_back() {
     let folder = TempDir::new().unwrap();
     let place = folder.path().join("initrd");
-    let mut draft = Draft::on_disk(place.clone()).unwrap();
+    let open = Beneath::open(folder.path()).unwrap();
+    let mut draft = Draft::on_disk(Place { folder: open, name: "initrd".to_owned(), path: place.clone() }).unwrap();
     draft.append(&archive()).unwrap();
     let whole = draft.finish().unwrap();
     fs::write(&place, vec![1; archive().len()]).unwrap();

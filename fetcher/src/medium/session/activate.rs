@@ -13,6 +13,7 @@ use signal_hook::consts::{SIGINT, SIGKILL};
 
 use super::stage::Place;
 use super::{End, Session, Step};
+use crate::beneath::Beneath;
 use crate::words::fill;
 
 /// The fetcher's report is one line of a few hundred bytes and a list of files.
@@ -60,9 +61,10 @@ fn is_perhaps_the_copys_fault(exit: ExitCode) -> bool {
     )
 }
 
-/// Is it a file whose first byte can be read?
-fn begins(file: &Path) -> bool {
-    file.is_file() && File::open(file).and_then(|mut file| file.read_exact(&mut [0])).is_ok()
+/// Is it a copy of a tree, as far as the first byte of it tells?
+fn begins(tree: &Path) -> bool {
+    let opened = Beneath::open(tree).and_then(|tree| tree.read("timestamp.signed"));
+    opened.and_then(|mut file| file.read_exact(&mut [0])).is_ok()
 }
 
 /// How a run of the fetcher ended.
@@ -181,7 +183,7 @@ impl Session<'_> {
     pub(super) fn copies(&self) -> Vec<PathBuf> {
         let refreshed = self.machine.path("run/anode/data/anode/tree");
         let came_along = self.machine.path("run/anode/medium/anode/tree");
-        let first = Some(refreshed).filter(|tree| begins(&tree.join("timestamp.signed")));
+        let first = Some(refreshed).filter(|tree| begins(tree));
         first.into_iter().chain(Some(came_along).filter(|tree| tree.exists())).collect()
     }
 

@@ -3,9 +3,7 @@
 //! The memory is a file on the stick, readable by anybody, without secrets: a time, a hash that stands for the machine, the profile. Where it can not
 //! be read or written, an unattended installation is asked for: in doubt, nothing happens.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Write};
-use std::path::PathBuf;
+use std::io::{self, ErrorKind, Read};
 use std::time::{Duration, Instant, SystemTime};
 
 use anode_bundle::Moment;
@@ -14,11 +12,14 @@ use anode_bundle::name::Sha256;
 
 use super::Session;
 use super::activate::Told;
+use crate::beneath::Beneath;
 use crate::facts::Facts;
 use crate::words::fill;
 
 const FILE: &str = "anode-done.txt";
+const FILE_DRAFT: &str = "anode-done.new";
 const LOG_FILE: &str = "anode-log.txt";
+const LOG_DRAFT: &str = "anode-log.new";
 const HEAD: &str = "# What this medium installed: when, the machine (a hash of its UUID and serial number), the profile. Without the\n\
                     # line of a machine it is installed again without a question, if its profile is unattended.\n";
 /// Some thousand machines.
@@ -33,7 +34,7 @@ impl Session<'_> {
             return Ok(true);
         }
         self.wait_for_medium();
-        let Some(before) = self.on_stick(|folder| Self::remembered(&folder.join(FILE), &self.machine_mark())) else {
+        let Some(before) = self.on_stick(|stick| Self::remembered(stick, &self.machine_mark())) else {
             return Ok(true);
         };
         let (when, profile) = match before {
@@ -63,11 +64,10 @@ impl Session<'_> {
             let entry = format!("{} {mark} {}\n", now(), line(&told.profile, 64));
             let wanted_again = self.wanted_again;
             let (before, is_remembered) = self
-                .on_stick(|folder| {
-                    let file = folder.join(FILE);
-                    let before = Self::remembered(&file, &mark).unwrap_or_else(|_| Some(unreadable()));
+                .on_stick(|stick| {
+                    let before = Self::remembered(stick, &mark).unwrap_or_else(|_| Some(unreadable()));
                     let is_new = wanted_again || before.is_none();
-                    (before, is_new && Self::append(&file, &entry).is_ok())
+                    (before, is_new && Self::append(stick, &entry).is_ok())
                 })
                 .unwrap_or_default();
             if let Some((when, profile)) = before.filter(|_| !wanted_again)
@@ -94,9 +94,9 @@ impl Session<'_> {
         Sha256::of(text.as_bytes()).to_string().get(..32).unwrap_or_default().to_owned()
     }
 
-    fn remembered(file: &PathBuf, mark: &str) -> io::Result<Option<(String, String)>> {
+    fn remembered(stick: &Beneath, mark: &str) -> io::Result<Option<(String, String)>> {
         let mut text = String::new();
-        match File::open(file) {
+        match stick.read(FILE) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             opened => opened?.take(LIMIT).read_to_string(&mut text)?,
         };
@@ -108,30 +108,34 @@ impl Session<'_> {
         Ok(found.next())
     }
 
-    fn append(file: &PathBuf, entry: &str) -> io::Result<()> {
-        let old = match fs::read(file) {
-            Ok(old) if old.len() as u64 > LIMIT => return Err(ErrorKind::FileTooLarge.into()),
-            Ok(old) => old,
-            Err(error) if error.kind() == ErrorKind::NotFound => HEAD.as_bytes().to_vec(),
-            Err(error) => return Err(error),
-        };
-        replace(file, &[&old, entry.as_bytes()].concat())
+    fn append(stick: &Beneath, entry: &str) -> io::Result<()> {
+        let mut text = Vec::new();
+        match stick.read(FILE) {
+            Err(error) if error.kind() == ErrorKind::NotFound => text.extend(HEAD.as_bytes()),
+            opened => drop(opened?.take(LIMIT + 1).read_to_end(&mut text)?),
+        }
+        if text.len() as u64 > LIMIT {
+            return Err(ErrorKind::FileTooLarge.into());
+        }
+        text.extend(entry.as_bytes());
+        stick.replace(FILE, FILE_DRAFT, &text)
     }
 
     /// With the stick's folder, while it can be written. `None`: there is no stick, or nobody may write on it.
-    pub(super) fn on_stick<T>(&self, work: impl FnOnce(PathBuf) -> T) -> Option<T> {
+    pub(super) fn on_stick<T>(&self, work: impl FnOnce(&Beneath) -> T) -> Option<T> {
         if !self.machine.run("lib/anode/stick", &["open"]) {
             return None;
         }
-        let done = work(self.machine.path("run/anode/stick"));
+        let stick = Beneath::open(&self.machine.path("run/anode/stick"));
+        let done = stick.ok().map(|stick| work(&stick));
         self.machine.run("lib/anode/stick", &["close"]);
-        Some(done)
+        done
     }
 
     /// The log onto the stick; where that is not possible, nobody is told: it is wanted for later.
     pub(super) fn keep_log(&self) -> bool {
         let text = self.whole_log();
-        matches!(self.on_stick(|folder| replace(&folder.join(LOG_FILE), text.as_bytes())), Some(Ok(())))
+        matches!(self.on_stick(|stick| stick.replace(LOG_FILE, LOG_DRAFT, text.as_bytes())), Some(Ok(())))
     }
 
     /// Until the search for the medium is over. Where nothing is said of it, it has not begun.
@@ -153,16 +157,6 @@ impl Session<'_> {
 /// A file that can not be read may hold this machine: when, which profile.
 fn unreadable() -> (String, String) {
     ("?".to_owned(), "?".to_owned())
-}
-
-/// The old file or the new one, also where the stick is pulled out.
-fn replace(file: &PathBuf, bytes: &[u8]) -> io::Result<()> {
-    let draft = file.with_extension("new");
-    let mut new = File::create(&draft)?;
-    new.write_all(bytes)?;
-    new.sync_all()?;
-    drop(new);
-    fs::rename(&draft, file)
 }
 
 fn now() -> String {

@@ -24,7 +24,7 @@ use crate::medium::tree::TreeCopy;
 use crate::repository;
 use crate::stick::cache::Cache;
 use crate::stick::disks::Machine;
-use crate::tree::{TreeFolder, audit};
+use crate::tree::audit;
 
 #[derive(Args)]
 pub(in crate::cmd) struct Options {
@@ -67,7 +67,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     if cache.unstage()? {
         say("unstaged    an installation lay ready on the stick, and is removed with its answers");
     }
-    if let Some(newer) = newer_than(&site, cache.tree(), now) {
+    if let Some(newer) = newer_than(&site, &cache, now) {
         say(&format!("kept        the stick has timestamp {newer}, and the site says {}", site.timestamp));
         print(&cache.tree().display().to_string())?;
         return Ok(ExitCode::SUCCESS);
@@ -103,10 +103,11 @@ impl Options {
 }
 
 /// The timestamp of a sound tree on the stick that the site's mirrors do not have yet: the highest version wins, never the place.
-fn newer_than(site: &Site, there: &Path, now: Moment) -> Option<u64> {
+fn newer_than(site: &Site, mut there: &Cache, now: Moment) -> Option<u64> {
     let Shipped { root, signatures, .. } = site.shipped.clone();
     let begin = Shipped { root, signatures, floor: None };
-    let found = audit(&mut TreeFolder::new(there), &there.display().to_string(), &begin, now).ok()?;
+    let base = there.tree().display().to_string();
+    let found = audit(&mut there, &base, &begin, now).ok()?;
     (found.is_sound() && found.timestamp.version > site.timestamp).then_some(found.timestamp.version)
 }
 
