@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anode_bundle::Moment;
 use anode_bundle::client::FetchError;
@@ -12,7 +12,7 @@ use anode_bundle::display;
 use ureq::http::Response;
 use ureq::{Body, Timeout};
 
-use super::{Address, Limits, is_cut_off, tls};
+use super::{Address, Limits, Pace, is_cut_off, tls};
 
 /// The answers of a 404 are read to their end up to this length, so that the connection can be used again.
 const DRAIN: u64 = 64 << 10;
@@ -130,7 +130,7 @@ impl Asked<'_> {
         let mut length = 0;
         let mut reader = answer.body_mut().as_reader();
         let mut piece = [0; 16 << 10];
-        let mut pace = Pace::begin(self.limits);
+        let mut pace = Pace::begin(self.limits.idle, self.limits.bytes_per_second);
         loop {
             let amount = reader.read(&mut piece).map_err(|error| self.failed(&ureq::Error::from(error)))?;
             let Some(piece) = piece.get(..amount).filter(|piece| !piece.is_empty()) else { return Ok(()) };
@@ -259,31 +259,5 @@ pub(super) fn seconds(duration: Duration) -> String {
         format!("{} s", duration.as_secs())
     } else {
         format!("{} ms", duration.as_millis())
-    }
-}
-
-/// Counts bytes over windows of time.
-struct Pace {
-    limits: Limits,
-    begun: Instant,
-    bytes: u64,
-}
-
-impl Pace {
-    fn begin(limits: Limits) -> Pace {
-        Pace { limits, begun: Instant::now(), bytes: 0 }
-    }
-
-    fn is_too_slow(&mut self, more: u64) -> bool {
-        self.bytes = self.bytes.saturating_add(more);
-        let elapsed = self.begun.elapsed();
-        if elapsed < self.limits.idle {
-            return false;
-        }
-        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        let wanted = self.limits.bytes_per_second.saturating_mul(millis) / 1000;
-        let slow = self.bytes < wanted;
-        *self = Pace::begin(self.limits);
-        slow
     }
 }

@@ -8,6 +8,7 @@ mod asked;
 mod connector;
 mod forward;
 mod meter;
+mod pace;
 mod tls;
 
 #[cfg(test)]
@@ -31,6 +32,7 @@ use asked::{Asked, seconds};
 pub use connector::TlsConnector;
 pub use forward::ForwardConnector;
 use meter::{Allowance, MeterConnector};
+pub use pace::Pace;
 pub use tls::{BadPem, Credentials, describe as describe_tls, public_authorities};
 
 /// The only thing that a request says about its sender.
@@ -240,7 +242,9 @@ impl Https {
     }
 }
 
-fn is_cut_off(kind: io::ErrorKind) -> bool {
+/// Did the other side end a connection that was in use?
+#[must_use]
+pub fn is_cut_off(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }

@@ -4,11 +4,11 @@
 //! came is said beside it. It never goes from `https` to `http`. Every length is bounded, and so is the time in which nothing comes.
 
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anode_bundle::name::Sha256;
 use anode_bundle::{Moment, display};
-use anode_fetch::transport::{Credentials, ForwardConnector, TlsConnector, describe_tls};
+use anode_fetch::transport::{Credentials, ForwardConnector, Pace, TlsConnector, describe_tls, is_cut_off};
 use anyhow::Result;
 use sha2::Digest as _;
 use tempfile::NamedTempFile;
@@ -175,7 +175,7 @@ impl Client {
                 Err(Stop::Here(failed)) => return Err(failed),
                 Err(Stop::TooLarge) => return Err(Failed::Unreachable(format!("{url} is larger than any image"))),
                 Err(Stop::TooSlow) => return Err(too_slow(url)),
-                Err(Stop::There(error)) if is_cut(&error) => cut_off(url, transfer.done, whole),
+                Err(Stop::There(error)) if is_cut_off(error.kind()) => cut_off(url, transfer.done, whole),
                 Err(Stop::There(error)) => self.failed(url, &ureq::Error::from(error)),
             };
             if attempt == RESUMES || validator.is_none() && attempt > 0 {
@@ -237,29 +237,6 @@ enum Stop {
     TooLarge,
 }
 
-/// Whether enough comes: a server that sends a byte now and then would hold a run for ever.
-struct Pace {
-    window: Instant,
-    bytes: u64,
-}
-
-impl Pace {
-    fn begin() -> Pace {
-        Pace { window: Instant::now(), bytes: 0 }
-    }
-
-    /// So many bytes came. Judged at the end of each window.
-    fn is_too_slow(&mut self, amount: u64) -> bool {
-        self.bytes += amount;
-        let is_over = self.window.elapsed() > IDLE;
-        let is_too_slow = is_over && self.bytes < SLOWEST * IDLE.as_secs();
-        if is_over {
-            *self = Pace::begin();
-        }
-        is_too_slow
-    }
-}
-
 /// What has come so far.
 struct Transfer {
     file: NamedTempFile,
@@ -293,7 +270,7 @@ impl Transfer {
 /// A body, piece by piece as it comes, for as long as enough comes.
 fn receive(answer: &mut Response<Body>, take: &mut dyn FnMut(&[u8]) -> Result<(), Stop>) -> Result<(), Stop> {
     let mut reader = answer.body_mut().as_reader();
-    let (mut pace, mut piece) = (Pace::begin(), vec![0; 128 << 10]);
+    let (mut pace, mut piece) = (Pace::begin(IDLE, SLOWEST), vec![0; 128 << 10]);
     loop {
         let amount = match reader.read(&mut piece) {
             Ok(0) => return Ok(()),
@@ -334,11 +311,6 @@ fn continues(answer: &Response<Body>, done: u64) -> bool {
     range.and_then(|range| range.split('-').next()?.parse().ok()) == Some(done)
 }
 
-fn is_cut(error: &io::Error) -> bool {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
-}
-
 fn too_slow(url: &str) -> Failed {
     Failed::Unreachable(format!("{url}: fewer than {SLOWEST} bytes a second come"))
 }
@@ -374,15 +346,5 @@ mod tests {
         let client = Client::new(&[], crate::clock::now()).unwrap();
         assert_eq!(client.text(&url), Ok(b"x".to_vec()));
         assert_eq!(client.text(&url), Ok(b"x".to_vec()));
-    }
-
-    #[test]
-    fn crumbs_are_too_slow_when_a_window_ends_and_not_before() {
-        assert!(!Pace::begin().is_too_slow(1));
-        let Some(before) = Instant::now().checked_sub(IDLE + Duration::from_secs(1)) else { return };
-        let mut pace = Pace { window: before, bytes: 10 };
-        assert!(pace.is_too_slow(SLOWEST * IDLE.as_secs() - 11));
-        let mut pace = Pace { window: before, bytes: 10 };
-        assert!(!pace.is_too_slow(SLOWEST * IDLE.as_secs() - 10) && pace.bytes == 0);
     }
 }
