@@ -377,7 +377,7 @@ fn write_objects(staging: &Staging, plan: &Plan, trees: &[Previous], progress: &
     for (hash, object) in &plan.objects {
         if let Object::New(bytes) = object {
             let path = tree::object(hash);
-            if !there.contains(&path) {
+            if !(there.contains(&path) && staging.has(&path, bytes.len() as u64)) {
                 staging.write(&path, bytes)?;
                 new += 1;
             }

@@ -88,6 +88,12 @@ impl Staging {
         write().with_context(|| format!("writing `{}`", path.display()))
     }
 
+    /// Is there a file of this length? One of an older tree may have lost its end; its bytes are compared where it is published.
+    #[must_use]
+    pub fn has(&self, path: &str, length: u64) -> bool {
+        fs::metadata(self.folder.join(path)).is_ok_and(|there| there.is_file() && there.len() == length)
+    }
+
     /// Takes a file of an older tree over, without copying where the file system can.
     ///
     /// # Errors
@@ -138,12 +144,17 @@ impl Staging {
     /// # Errors
     /// If it has other bytes than its name says, or can be neither linked nor copied.
     pub fn adopt(&self, file: &Path, sha256: &Sha256) -> Result<()> {
-        let path = self.folder.join(object(sha256));
-        if path.exists() {
+        let (name, length) =
+            (object(sha256), fs::metadata(file).with_context(|| format!("reading `{}`", file.display()))?.len());
+        let path = self.folder.join(&name);
+        if self.has(&name, length) {
             return Ok(());
         }
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).with_context(|| format!("creating `{}`", parent.display()))?;
+        }
+        if path.exists() {
+            fs::remove_file(&path).with_context(|| format!("removing `{}`", path.display()))?;
         }
         if fs::hard_link(file, &path).is_err() {
             fs::copy(file, &path).with_context(|| format!("copying `{}` to `{}`", file.display(), path.display()))?;

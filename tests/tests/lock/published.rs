@@ -98,6 +98,9 @@ fn a_damaged_object_of_a_mirrored_tree_is_not_published() {
     fs::write(site.tree().join(&object), "an evil kernel").unwrap();
     let _ = site.publish().run().fails(&[&object, "does not hold the bytes that its name stands for"]);
     assert!(!site.current().exists());
+    // It has another length than what is pinned: the next build puts the pinned bytes in its place.
+    let _ = site.build().args(["--mirror", "--downloads"]).arg(desk.cache()).run().ok();
+    let _ = site.publish().run().ok();
 }
 
 #[test]
