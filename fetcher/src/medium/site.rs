@@ -25,7 +25,7 @@ impl Site {
     }
 }
 
-/// The kernel's arguments, as far as they are ours. The network's are read by its script.
+/// The kernel's arguments, as far as they are ours. Most of the network's are its script's affair.
 #[derive(Default)]
 pub(super) struct Presets {
     pub shell: bool,
@@ -37,8 +37,12 @@ pub(super) struct Presets {
     pub code: Option<Zeroizing<String>>,
     pub profile: Option<String>,
     pub proxy: Option<String>,
+    /// The last one, as the script reads it.
+    pub ip: Option<String>,
     /// How many seconds a machine without a person waits for its next try; 0: for a person.
     pub retry: Option<u64>,
+    /// How many seconds it waits for a network before it takes the copy on the medium.
+    pub offline: Option<u64>,
     pub consoles: Vec<String>,
     /// Words with an address that the fetcher would not take.
     pub refused: Vec<String>,
@@ -67,6 +71,8 @@ impl Presets {
                 "anode.code" => presets.code = text().map(Zeroizing::new),
                 "anode.profile" => presets.profile = text(),
                 "anode.proxy" => presets.proxy = text(),
+                "anode.ip" => presets.ip = text(),
+                "anode.offline" => presets.offline = value.parse().ok(),
                 "anode.retry" => presets.retry = value.parse().ok(),
                 // `ttyS0,115200n8`: what follows the name was the kernel's affair.
                 "console" => presets.consoles.extend(value.split(',').next().map(str::to_owned)),
@@ -108,13 +114,17 @@ mod tests {
     #[test]
     fn kernel_arguments_preset_what_is_asked_else() {
         let line = "BOOT_IMAGE=/boot/vmlinuz console=tty0 console=ttyS0,115200n8 anode.lang=de_DE anode.keyboard=ch \
-                    anode.url=https://a.example anode.url=https://b.example anode.proxy=http://192.0.2.1:3128 anode.shell\n";
+                    anode.url=https://a.example anode.url=https://b.example anode.proxy=http://192.0.2.1:3128 anode.shell \
+                    anode.ip=192.0.2.9/24 anode.ip=192.0.2.10/24,192.0.2.1 anode.offline=90 anode.retry=x\n";
         let presets = Presets::parse(line);
         assert_eq!(presets.consoles, ["tty0", "ttyS0"]);
         assert_eq!(presets.language, Some(Language::German));
         assert_eq!(presets.keyboard.as_deref(), Some("ch"));
         assert_eq!(presets.urls, ["https://a.example", "https://b.example"]);
         assert_eq!(presets.proxy.as_deref(), Some("http://192.0.2.1:3128"));
+        // The script takes the last one.
+        assert_eq!(presets.ip.as_deref(), Some("192.0.2.10/24,192.0.2.1"));
+        assert_eq!((presets.offline, presets.retry), (Some(90), None));
         assert!(presets.shell && presets.code.is_none() && presets.profile.is_none());
         assert!(!Presets::parse("anode.shellx anode.code=").shell);
     }

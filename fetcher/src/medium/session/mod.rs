@@ -109,7 +109,7 @@ pub struct Session<'t> {
     presets: Presets,
     language: Language,
     words: &'static MediumWords,
-    /// No mirror is asked: a person chose the copy on the medium.
+    /// No mirror is asked: a person chose the copy on the medium, or nobody is there and there is nothing else.
     offline: bool,
     /// Which installation of this machine was found on the stick, and a person wanted it again.
     wanted_again: bool,

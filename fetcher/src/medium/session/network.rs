@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anode_bundle::display::line;
 use anode_bundle::pack::network::{Mac, StaticAddress, Vlan};
 
+use super::patience::minutes;
 use super::{Session, Step, Way};
 use crate::console::Echo;
 use crate::medium::site::is_proxy;
@@ -16,18 +17,17 @@ use crate::words::fill;
 
 /// The script says after 25 seconds that there is nothing yet; a page must come after 30 whatever happens.
 const PATIENCE: Duration = Duration::from_secs(28);
-/// Where nobody is there to read it, it comes later: the script goes on, and some switches take a minute.
-const UNATTENDED_PATIENCE: Duration = Duration::from_secs(300);
 /// Between two looks at what the script says.
 const LOOK: Duration = Duration::from_millis(200);
 
 impl Session<'_> {
     /// Shows what happens until there is a network, or until it is clear that there is none.
     pub(super) fn wait_for_network(&mut self) -> io::Result<Step> {
+        self.leave_copy();
         self.say("");
         self.say(self.words.network_wait);
         let is_attended = !self.is_alone();
-        let end = Instant::now() + if is_attended { PATIENCE } else { UNATTENDED_PATIENCE };
+        let (begun, mut told) = (Instant::now(), false);
         let keys = if is_attended { None } else { self.terminal.each_key()? };
         if !is_attended && !self.network_is_up() {
             self.say(self.words.any_key);
@@ -37,6 +37,13 @@ impl Session<'_> {
             let report = self.machine.text("run/anode/network").unwrap_or_default();
             let mut lines = report.lines();
             let overall = lines.next().unwrap_or("busy").to_owned();
+            // The medium is found while the network is waited for.
+            if let Some(after) = self.takes_copy_after().filter(|_| overall != "up" && !told) {
+                self.say(&fill(self.words.copy_waits, &[("time", &minutes(after.as_secs().into()))]));
+                told = true;
+            }
+            // Where nobody is there to read a page, it comes later: the script goes on, and some switches take a minute.
+            let patience = if is_attended { PATIENCE } else { self.network_patience() };
             // A link takes a few seconds; until then there is nothing to say.
             for interface in lines.filter(|interface| !interface.ends_with(" waiting ")) {
                 if !shown.iter().any(|known| known == interface) {
@@ -48,7 +55,7 @@ impl Session<'_> {
             match overall.as_str() {
                 "up" => return Ok(Step::Activate),
                 "none" if is_attended => break,
-                _ if Instant::now() > end => break,
+                _ if begun.elapsed() > patience => break,
                 _ if is_attended => std::thread::sleep(LOOK),
                 _ if self.terminal.typed_within(LOOK)? => {
                     self.terminal.forget_typed();
@@ -64,7 +71,7 @@ impl Session<'_> {
         }
         // A machine without a card is here at once, and the copy on the medium is one of its ways on.
         self.wait_for_medium();
-        Ok(Step::NetworkMenu)
+        Ok(if self.takes_copy_after().is_some() { self.take_copy() } else { Step::NetworkMenu })
     }
 
     /// `eth0 ready 192.0.2.10/24`
@@ -90,6 +97,7 @@ impl Session<'_> {
     }
 
     pub(super) fn network_menu(&mut self) -> io::Result<Step> {
+        self.leave_copy();
         let is_up = self.network_is_up();
         self.say("");
         if !is_up {
@@ -225,7 +233,9 @@ impl Session<'_> {
             options.extend((!wireless.is_empty()).then(|| "--wireless".to_owned()));
             return options;
         };
-        if let Some(address) = plain_address(&self.setting("ip")) {
+        // What was chosen in the menu, nothing included, else the kernel's argument.
+        let chosen = self.machine.text("run/anode/settings/ip").or_else(|| self.presets.ip.clone());
+        if let Some(address) = plain_address(&chosen.unwrap_or_default()) {
             options.extend(["--ip".to_owned(), address]);
         }
         // The interface of a VLAN is named after its card.
@@ -238,19 +248,6 @@ impl Session<'_> {
             options.extend(["--interface".to_owned(), mac.trim().to_owned()]);
         }
         options
-    }
-
-    /// What was chosen in the menu, else the last kernel argument of that name, as the script reads it.
-    fn setting(&self, name: &str) -> String {
-        self.machine.text(&format!("run/anode/settings/{name}")).unwrap_or_else(|| {
-            let line = self.machine.text("proc/cmdline").unwrap_or_default();
-            let argument = format!("anode.{name}=");
-            line.split_ascii_whitespace()
-                .filter_map(|word| word.strip_prefix(&argument))
-                .next_back()
-                .unwrap_or_default()
-                .into()
-        })
     }
 
     /// What the script reads before the kernel's arguments; nothing is a setting too.

@@ -7,7 +7,7 @@ use anode_bundle::ExitCode;
 use anode_bundle::display::line;
 use zeroize::Zeroizing;
 
-use super::patience::may_mend_itself;
+use super::patience::{is_about_a_tree, may_mend_itself};
 use super::{Session, Step, Way};
 use crate::console::{Echo, WIDTH, fold};
 use crate::medium::log::without_codes;
@@ -41,8 +41,12 @@ impl Session<'_> {
             self.say(self.words.code_known);
             own.push(Way::OtherCode);
         }
+        let goes_on = may_mend_itself(exit) || self.took_copy() && is_about_a_tree(exit);
+        if self.took_copy() && goes_on {
+            self.say(self.words.copy_useless);
+        }
         let ways = self.with_common_ways(&own);
-        let way = match may_mend_itself(exit) {
+        let way = match goes_on {
             true => self.choose_or_go_on(&ways)?,
             false => Some(self.choose(&ways, None)?),
         };
