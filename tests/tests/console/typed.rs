@@ -2,22 +2,19 @@
 
 use anode_tests::Medium;
 
-/// A code that no site knows; its checksum is right.
-const CODE: &str = "0123-4567-89AB-CDER";
+use super::person::{CODE, ends_in_turn};
 
 /// A medium whose fetcher is told the code once, says what it was given, and ends in these ways, one after the other; then it loads a kernel.
 fn medium(exits: &[u8]) -> Medium {
     let medium = Medium::new();
     medium.write("proc/cmdline", "anode.lang=en anode.keyboard=us");
-    let (turn, given) = (medium.path("turn").display().to_string(), medium.path("given").display().to_string());
-    let cases: Vec<_> =
-        exits.iter().enumerate().map(|(number, exit)| format!("{}) exit {exit} ;;", number + 1)).collect();
+    let given = medium.path("given").display().to_string();
     medium.fetcher(&format!(
         "file=$(echo \"$@\" | sed 's/.*--typed-code //; s/ .*//')\n\
          if [ -e \"$file\" ]; then {{ stat -c %a \"$file\"; cat \"$file\"; echo; }} >>'{given}'; else echo asked >>'{given}'; printf %s {CODE} >\"$file\"; fi\n\
-         echo >>'{turn}'; case $(wc -l <'{turn}') in {} esac\n\
+         {}\n\
          echo '{{\"ok\":true,\"profile\":\"server\",\"unattended\":false}}'",
-        cases.join(" ")
+        ends_in_turn(&medium, exits)
     ));
     medium
 }

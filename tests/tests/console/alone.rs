@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anode_tests::{Medium, Terminal};
 
-/// A code that no site knows; its checksum is right.
-const CODE: &str = "0123-4567-89AB-CDER";
+use super::person::{CODE, ends_in_turn};
+
 const UNATTENDED: &str = "echo '{\"ok\":true,\"profile\":\"server\",\"unattended\":true}'";
 
 /// A medium with a code, whose first pause is this long.
@@ -19,10 +19,7 @@ fn medium(seconds: u64) -> Medium {
 
 /// Plays a fetcher that ends in these ways, one after the other, and then loads a kernel.
 fn ends(medium: &Medium, exits: &[u8]) {
-    let turn = medium.path("turn").display().to_string();
-    let cases: Vec<_> =
-        exits.iter().enumerate().map(|(number, exit)| format!("{}) exit {exit} ;;", number + 1)).collect();
-    medium.fetcher(&format!("echo >>'{turn}'; case $(wc -l <'{turn}') in {} esac\n{UNATTENDED}", cases.join(" ")));
+    medium.fetcher(&format!("{}\n{UNATTENDED}", ends_in_turn(medium, exits)));
 }
 
 fn calls(medium: &Medium) -> usize {
