@@ -7,8 +7,10 @@ mod ceremony;
 mod distribution;
 mod fetch;
 mod gpg;
+mod kills;
 mod medium;
 mod mirror;
+mod port;
 mod program;
 mod proxy;
 mod site;
@@ -20,8 +22,10 @@ pub use ceremony::{key_id, stock_key, stock_sign};
 pub use distribution::{Distribution, apt_mirrors, debian_installer, downloads, programs_of_a_medium};
 pub use fetch::{Fetch, Fetched};
 pub use gpg::Gpg;
+pub use kills::Kills;
 pub use medium::Medium;
 pub use mirror::{Fault, Mirror};
+pub use port::Port;
 pub use program::{Output, Program, anode, binary};
 pub use proxy::Proxy;
 pub use site::{Code, Site, read_json};
@@ -40,12 +44,12 @@ pub fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").to_owned()
 }
 
-/// Polls until `done`, at most ten seconds.
+/// Polls until `done`, at most a minute.
 ///
 /// # Panics
 /// If it never comes, naming `what`.
 pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + Duration::from_secs(60);
     while !done() {
         assert!(Instant::now() < end, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(10));

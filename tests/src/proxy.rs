@@ -2,16 +2,14 @@
 //! requests without TLS on by itself.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Stdio};
 
 use tempfile::TempDir;
 
+use crate::port::Port;
 use crate::program::Program;
 use crate::wait_for;
-
-/// How often another program may take the port that was free a moment ago.
-const TRIES: usize = 5;
 
 /// It ends with this value.
 pub struct Proxy {
@@ -19,6 +17,7 @@ pub struct Proxy {
     folder: TempDir,
     /// Where it listens.
     pub url: String,
+    _port: Port,
 }
 
 impl Proxy {
@@ -28,16 +27,8 @@ impl Proxy {
     /// If it can not be started.
     #[must_use]
     pub fn start(tunnels: &str, more: &str) -> Proxy {
-        let started = (0..TRIES).find_map(|_| Proxy::try_start(tunnels, more));
-        started.unwrap_or_else(|| panic!("tinyproxy ended {TRIES} times instead of listening"))
-    }
-
-    /// `None`: it ended, as it does where somebody else took its port.
-    fn try_start(tunnels: &str, more: &str) -> Option<Proxy> {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let port = free.local_addr().expect("its address").port();
-        drop(free);
+        let (folder, held) = (tempfile::tempdir().expect("a temporary folder"), Port::new());
+        let port = held.number();
         let (log, configuration) = (folder.path().join("log"), folder.path().join("tinyproxy.conf"));
         let text = format!(
             "Listen 127.0.0.1\nPort {port}\nTimeout 60\nMaxClients 20\nLogLevel Connect\nLogFile \"{}\"\n\
@@ -49,15 +40,12 @@ impl Proxy {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child =
             command.spawn().unwrap_or_else(|error| panic!("starting tinyproxy: {error}; `ci/test` installs it"));
-        let mut proxy = Proxy { child, folder, url: format!("http://127.0.0.1:{port}") };
-        let mut is_running = true;
-        // Whoever else listens there would answer too: it is ours when it has written down that somebody came.
+        let mut proxy = Proxy { child, folder, url: format!("http://127.0.0.1:{port}"), _port: held };
         wait_for("tinyproxy", || {
-            is_running = proxy.child.try_wait().expect("waiting for a child").is_none();
-            let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
-            !is_running || proxy.log().contains("Connect (")
+            assert_eq!(proxy.child.try_wait().expect("waiting for a child"), None, "{}", proxy.log());
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
         });
-        is_running.then_some(proxy)
+        proxy
     }
 
     /// The first lines of what it was asked.

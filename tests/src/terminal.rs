@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::program::Program;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+/// For what is computed between two lines as well, in programs that are not optimised.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A program that runs in a terminal of its own. It ends with this value.
 pub struct Terminal {

@@ -1,13 +1,14 @@
 //! A real nginx with TLS on loopback, run with the configuration that `ci/nginx.conf` gives to operators.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::port::Port;
 use crate::program::Program;
 use crate::source;
 
@@ -80,6 +81,7 @@ pub enum Plan<'a> {
 pub struct Nginx {
     child: Child,
     folder: TempDir,
+    port: Port,
     /// `https://localhost:<port>`
     pub url: String,
 }
@@ -97,40 +99,25 @@ impl Nginx {
     /// If it does not answer, with its error log.
     #[must_use]
     pub fn start(plan: &Plan<'_>, authority: &Authority) -> Nginx {
-        for _ in 0..5 {
-            if let Some(nginx) = Nginx::try_start(plan, authority) {
-                return nginx;
-            }
-        }
-        panic!("nginx found no free port in five tries");
-    }
-
-    /// `None` if somebody else took the port in the meantime.
-    fn try_start(plan: &Plan<'_>, authority: &Authority) -> Option<Nginx> {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let port =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).expect("a port").port();
-        fs::write(folder.path().join("site.conf"), site(plan, authority, folder.path(), port))
-            .expect("writing site.conf");
+        let (folder, port) = (tempfile::tempdir().expect("a temporary folder"), Port::new());
+        let site = site(plan, authority, folder.path(), port.number());
+        fs::write(folder.path().join("site.conf"), site).expect("writing site.conf");
         fs::write(folder.path().join("nginx.conf"), frame(folder.path())).expect("writing nginx.conf");
         let child = spawn(folder.path());
-        let mut nginx = Nginx { child, folder, url: format!("https://localhost:{port}") };
-        nginx.answers().then_some(nginx)
+        let url = format!("https://localhost:{}", port.number());
+        let mut nginx = Nginx { child, folder, port, url };
+        nginx.wait();
+        nginx
     }
 
-    /// Waits until it answers. False if somebody else has the port.
-    fn answers(&mut self) -> bool {
-        let port = self.url.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
-        let end = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+    /// Until it answers.
+    fn wait(&mut self) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port.number())).is_err() {
             let ended = self.child.try_wait().expect("waiting for nginx").is_some();
-            if ended && self.talk().contains("Address already in use") {
-                return false;
-            }
             assert!(!ended && Instant::now() < end, "nginx does not answer:\n{}", self.talk());
             std::thread::sleep(Duration::from_millis(5));
         }
-        true
     }
 
     /// Ends it: from now on nobody listens on its port.
@@ -143,11 +130,11 @@ impl Nginx {
     /// Starts it anew on the same port.
     ///
     /// # Panics
-    /// If somebody else took the port.
+    /// If it does not answer.
     pub fn resume(&mut self) {
         self.stop();
         self.child = spawn(self.folder.path());
-        assert!(self.answers(), "somebody else took the port of nginx");
+        self.wait();
     }
 
     /// From now on it serves nobody without a certificate of the authority.

@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anode_tests::{Program, Site, SmallDisk, copy_folder, differing, files};
+use anode_tests::{Kills, Program, Site, SmallDisk, copy_folder, differing, files};
 
 const AT: &str = "2026-11-21T09:00:00Z";
 
@@ -177,11 +177,15 @@ fn a_build_that_is_killed_leaves_the_old_tree_or_the_new_one() {
     let begun = Instant::now();
     let _ = site.build().run().ok();
     let duration = begun.elapsed();
-    let (mut killed, mut kept) = (0, 0);
-    for round in 0..24_u32 {
+    let (mut kills, mut kept) = (Kills::over(duration), 0);
+    for round in 0.. {
+        if kills.suffice(24, 10) && kept >= 5 {
+            break;
+        }
+        assert!(round < 240, "{kept} builds before their end");
         site.change_title(&format!("Round {round}"));
         let before = files(&site.tree());
-        killed += u32::from(site.build().killed_after(moment(duration, round)));
+        kills.strike(site.build());
         let audit = site.verify(site.tree()).ok();
         assert_eq!(audit.json()["findings"], serde_json::json!([]), "{audit}");
         let after = files(&site.tree());
@@ -191,18 +195,12 @@ fn a_build_that_is_killed_leaves_the_old_tree_or_the_new_one() {
             assert!(differing(&before, &after).iter().any(|name| name == "timestamp.signed"), "half a tree");
         }
     }
-    assert!(killed >= 10 && kept >= 5, "killed {killed} builds, {kept} before their end");
     site.change_title("After it all");
     let _ = site.build().run().ok();
     let left: Vec<_> =
         fs::read_dir(site.repository().join(".anode")).expect("the folder").filter_map(Result::ok).collect();
     let left: Vec<_> = left.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     assert!(!left.iter().any(|name| name.ends_with(".new")), "{left:?}");
-}
-
-/// Moments that are spread over a run without being the same in any two rounds.
-fn moment(duration: Duration, round: u32) -> Duration {
-    duration.mul_f64((f64::from(round) * 0.618_034).fract() * 1.1)
 }
 
 #[test]

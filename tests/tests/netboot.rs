@@ -28,7 +28,7 @@ username = \"ops\"
 ssh_keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExamp ops@example.org\"]
 ";
 /// Longer than any machine takes under emulation to say it.
-const LIMIT: Duration = Duration::from_secs(400);
+const LIMIT: Duration = Duration::from_secs(1200);
 
 /// Downloads stay from one run to the next.
 fn downloads() -> PathBuf {

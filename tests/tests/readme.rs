@@ -6,10 +6,11 @@
 //! demonstration, which runs here from the binary that is already built.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
-use anode_tests::{Mirror, Program, apt_mirrors, binary, debian_installer, downloads, programs_of_a_medium, source};
+use anode_tests::{
+    Mirror, Port, Program, apt_mirrors, binary, debian_installer, downloads, programs_of_a_medium, source,
+};
 
 struct Block {
     line: usize,
@@ -90,14 +91,14 @@ fn run_every_block(page: &str) {
     fs::write(&state, format!("cd '{}'\n", folder.path().join("work").display())).expect("the state");
     let programs = programs_of_a_medium(&folder.path().join("programs"));
     let mut servers = Servers(Vec::new());
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|free| free.local_addr()).expect("a port").port();
+    let port = Port::new();
     let mirror = mirror_of_debian();
     let address = mirror.as_ref().map(Mirror::url).unwrap_or_default();
     for block in blocks {
         assert!(!block.script.trim_start().starts_with("# not run"), "line {}: a block that is not run", block.line);
         let script = format!(
             "set -euo pipefail\nsource '{state}'\n{}\n{{ export -p; printf 'cd %q\\n' \"$PWD\"; }} >'{state}'\n",
-            ours(&block.script, port, &address),
+            ours(&block.script, port.number(), &address),
             state = state.display()
         );
         let program = Program::new("bash").args(["-c", &script]).env("HOME", &home).env("ANODE_SOURCE", source());

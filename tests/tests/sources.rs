@@ -1,8 +1,6 @@
 //! Where bytes come from: mirrors in order, then state and cache; and what a network that is not the site looks like.
 
-use std::net::{Ipv4Addr, TcpListener};
-
-use anode_tests::{Authority, Code, Nginx, Plan, Program, Site, binary, copy_folder, files, wait_for};
+use anode_tests::{Authority, Code, Nginx, Plan, Port, Program, Site, binary, copy_folder, files, wait_for};
 
 fn ready() -> (Site, Code) {
     let site = Site::new();
@@ -11,18 +9,17 @@ fn ready() -> (Site, Code) {
     (site, code)
 }
 
-/// An address at which nobody listens: the port belongs to a socket that never accepts, and is closed with it.
-fn dead_address() -> String {
-    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    let port = socket.local_addr().expect("an address").port();
-    drop(socket);
-    format!("https://localhost:{port}")
+/// An address at which nobody listens for as long as its port is held.
+fn dead_address() -> (Port, String) {
+    let port = Port::new();
+    let url = format!("https://localhost:{}", port.number());
+    (port, url)
 }
 
 #[test]
 fn the_second_mirror_is_used_where_the_first_is_down() {
     let (site, code) = ready();
-    let dead = dead_address();
+    let (_port, dead) = dead_address();
     let fetched = site.fetch_from(&[&dead, &site.web.url], &code.text).answers(Site::SERVER_ANSWERS).run();
     assert_eq!(fetched.selection()["source"], site.web.url);
 }
@@ -65,7 +62,7 @@ fn without_any_mirror_a_cache_that_was_filled_before_is_enough() {
     let (site, code) = ready();
     let cache = site.scratch("cache");
     let _ = site.fetch(&code.text).option("--cache", &cache).answers(Site::SERVER_ANSWERS).run().files();
-    let dead = dead_address();
+    let (_port, dead) = dead_address();
     let offline = site.fetch_from(&[&dead], &code.text).option("--cache", &cache).answers(Site::SERVER_ANSWERS).run();
     assert_eq!(offline.selection()["source"], "cache");
     assert!(offline.output.stderr.contains("No mirror answers"), "{}", offline.output);
@@ -113,7 +110,7 @@ fn a_cache_with_changed_bytes_opens_nothing() {
 #[test]
 fn nothing_at_all_is_exit_30_and_names_the_address() {
     let site = Site::new();
-    let dead = dead_address();
+    let (_port, dead) = dead_address();
     let fetched = site.fetch_from(&[&dead], "0123-4567-89AB-CDER").run();
     let message = fetched.refused(30, "unreachable");
     assert!(message.contains("localhost") && message.contains("refused"), "{message}");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anode_tests::{Program, Site, SmallDisk, files};
+use anode_tests::{Kills, Program, Site, SmallDisk, files};
 
 /// A published site with a code, so that a changed profile is another release.
 fn published() -> Site {
@@ -74,20 +74,21 @@ fn a_refresh_that_is_killed_leaves_the_old_copy_or_the_new_one() {
     let begun = Instant::now();
     let _ = refresh(&site, &stick).run().ok();
     let duration = begun.elapsed();
-    let (mut killed, mut old) = (0, title());
-    for round in 0..10_u32 {
-        let new = format!("Round {round}");
+    let (mut kills, mut old, mut new) = (Kills::over(duration), title(), String::new());
+    for round in 0.. {
+        if kills.suffice(10, 3) {
+            break;
+        }
+        new = format!("Round {round}");
         site.change_title(&new);
         site.release();
-        let moment = duration.mul_f64((f64::from(round) * 0.618_034).fract() * 1.1);
-        killed += u32::from(refresh(&site, &stick).killed_after(moment));
+        kills.strike(refresh(&site, &stick));
         let found = title();
         assert!(found == old || found == new, "{found}");
         old = found;
     }
-    assert!(killed >= 3, "only {killed} were killed");
     let _ = refresh(&site, &stick).run().ok();
-    assert_eq!((version(&site, &stick), title()), (site.release_version(), "Round 9".to_owned()));
+    assert_eq!((version(&site, &stick), title()), (site.release_version(), new));
     let left = files(&stick);
     assert!(left.keys().all(|path| !path.contains(".new-")), "{:?}", left.keys());
 }

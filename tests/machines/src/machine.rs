@@ -48,7 +48,7 @@ impl Machine {
         let keyboard = child.stdin.take().expect("a pipe");
         let output = child.stdout.take().expect("a pipe");
         let serial = Serial::new(keyboard, output, &record.serial());
-        let Some(monitor) = Monitor::connect(&socket) else {
+        let Some(monitor) = Monitor::connect(&socket, &mut child) else {
             let _ = child.kill();
             let _ = child.wait();
             let said = fs::read_to_string(&errors).unwrap_or_default();

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -13,17 +14,19 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    /// Waits for the socket. `None` if it does not come: QEMU did not start.
-    pub(crate) fn connect(socket: &Path) -> Option<Monitor> {
-        let end = Instant::now() + Duration::from_secs(10);
+    /// Waits for the socket of this QEMU. `None` if it does not come: QEMU did not start.
+    pub(crate) fn connect(socket: &Path, qemu: &mut Child) -> Option<Monitor> {
+        let end = Instant::now() + Duration::from_secs(60);
         let stream = loop {
             match UnixStream::connect(socket) {
                 Ok(stream) => break stream,
-                Err(_) if Instant::now() < end => std::thread::sleep(Duration::from_millis(20)),
+                Err(_) if Instant::now() < end && matches!(qemu.try_wait(), Ok(None)) => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
                 Err(_) => return None,
             }
         };
-        stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
         let mut monitor = Monitor { stream: BufReader::new(stream) };
         monitor.read()?;
         monitor.command("qmp_capabilities", json!({})).ok()?;

@@ -102,19 +102,19 @@ fn never_where_a_person_typed_the_code_or_an_argument_forbids_it() {
 
 #[test]
 fn whoever_presses_a_key_has_the_menu_and_is_not_interrupted() {
-    let medium = medium(2);
+    let medium = medium(6);
     ends(&medium, &[30, 30]);
     let mut screen = medium.session();
     presses_a_key(&mut screen);
     // Longer than the pause.
-    std::thread::sleep(Duration::from_millis(2500));
+    std::thread::sleep(Duration::from_secs(7));
     assert_eq!(calls(&medium), 1);
     screen.type_line("9");
     screen.expect("one of the numbers above");
     screen.expect("Number:");
     // Their own try leaves it to the machine again.
     screen.type_line("1");
-    screen.expect("Trying again in 0:02.");
+    screen.expect("Trying again in 0:06.");
     assert_eq!(screen.exit(), Some(100));
     assert_eq!(calls(&medium), 3);
 }

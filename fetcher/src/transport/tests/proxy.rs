@@ -55,10 +55,8 @@ impl Proxy {
     }
 }
 
-/// With more patience than the tests of slow servers have: nothing here is about time.
 fn through(proxy: &Address) -> Settings {
-    let limits = Limits { connect: Duration::from_secs(20), idle: Duration::from_secs(20), ..Limits::default() };
-    Settings { proxy: Some(proxy.clone()), plain_http: PlainHttp::ForPinned, limits, ..settings() }
+    Settings { proxy: Some(proxy.clone()), plain_http: PlainHttp::ForPinned, ..settings() }
 }
 
 fn tunnel(mut client: TcpStream, target: &str, port: u16) {
