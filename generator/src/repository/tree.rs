@@ -27,6 +27,8 @@ const RESERVED: [&str; 5] = ["keys", "nodes", "hooks", "ci", "playbooks"];
 const TIMESTAMP: &str = anode_bundle::name::tree::TIMESTAMP;
 /// Folders at the top that hold something else than a profile.
 const KNOWN: [&str; 4] = ["installers", "snippets", "orgs", "codes"];
+/// Trees and locks of a build.
+const LEFT_BEHIND: &str = ".anode";
 const KNOWN_FILES: [&str; 2] = ["anode.toml", "anode.lock"];
 
 /// The regular files of a repository.
@@ -187,6 +189,10 @@ pub fn check_id(path: &str, name: &str, what: &str, problems: &mut Problems) -> 
 
 fn is_skipped(entry: &walkdir::DirEntry) -> bool {
     let name = entry.file_name().to_string_lossy();
+    // What a build leaves behind is skipped, and not where a link puts it.
+    if entry.depth() == 1 && name == LEFT_BEHIND && entry.path_is_symlink() {
+        return false;
+    }
     // A tree that was built into the repository is not part of it.
     let reserved =
         || RESERVED.contains(&&*name) || name.starts_with("README") || entry.path().join(TIMESTAMP).is_file();

@@ -5,14 +5,14 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anode_bundle::name::Sha256;
 use anode_bundle::name::tree::{TIMESTAMP, object};
 use anyhow::{Context as _, Result, bail, ensure};
-use rustix::fs::{FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::fs::{FlockOperation, OFlags, RenameFlags, flock, renameat_with};
 use sha2::Digest as _;
 
 use super::spare::{Kept, Rest, align, keep};
@@ -238,7 +238,7 @@ pub fn hold(tree: &Path) -> Result<Option<File>> {
     let tree = std::path::absolute(tree)?;
     let (parent, name) = above(&tree)?;
     let path = lock_file(&parent, &name);
-    if File::options().create(true).append(true).open(&path).is_err() {
+    if open_lock(&path).is_err() && !path.is_symlink() {
         return Ok(None);
     }
     lock(&path, &format!("a build or another publisher is at `{}`", tree.display())).map(Some)
@@ -295,18 +295,42 @@ pub fn remove_folder(folder: &Path) -> Result<()> {
 /// Takes a lock for as long as the file lives. `busy` says what somebody else does who has it.
 ///
 /// # Errors
-/// If somebody has it, or its file can not be made.
+/// If somebody has it, or its file can not be made; also if it is a link, which somebody may have put into a repository.
 pub fn lock(path: &Path, busy: &str) -> Result<File> {
-    let file = File::create(path).with_context(|| format!("creating `{}`", path.display()))?;
+    ensure!(!path.is_symlink(), "`{}` is a link, and nothing is written through it: remove it", path.display());
+    let file = open_lock(path).with_context(|| format!("creating `{}`", path.display()))?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         bail!("{busy} (lock `{}`)", path.display());
     }
     Ok(file)
 }
 
+/// What lies there stays as it is, and a link is not followed.
+fn open_lock(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    File::options().create(true).append(true).custom_flags(flags).open(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_that_is_a_link_is_refused_and_what_it_leads_to_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("release.key");
+        fs::write(&key, "a key").unwrap();
+        let target = dir.path().join("tree");
+        tree(&target, "1");
+        let path = dir.path().join(".tree.lock");
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&key, &path).unwrap();
+        for error in [lock(&path, "busy").err(), Staging::begin(&target).err(), hold(&target).err()] {
+            let text = format!("{:#}", error.unwrap());
+            assert!(text.contains("is a link") && text.ends_with("remove it"), "{text}");
+        }
+        assert_eq!(fs::read(&key).unwrap(), b"a key");
+    }
 
     fn tree(folder: &Path, text: &str) {
         let staging = Staging::begin(folder).unwrap();

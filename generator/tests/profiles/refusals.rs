@@ -109,6 +109,7 @@ fn symlinks_pipes_and_bad_names_are_refused_by_name() {
     symlink("/etc/passwd", fixture.path().join("snippets/passwd")).unwrap();
     symlink("debian-server", fixture.path().join("copy")).unwrap();
     symlink("/etc", fixture.path().join("orgs/example-school/etc")).unwrap();
+    symlink("/var/tmp", fixture.path().join(".anode")).unwrap();
     let pipe = std::process::Command::new("mkfifo").arg(fixture.path().join("debian-server/pipe")).status().unwrap();
     assert!(pipe.success());
     fixture.write("Office PC/profile.toml", "");
@@ -119,6 +120,7 @@ fn symlinks_pipes_and_bad_names_are_refused_by_name() {
     assert_eq!(
         fixture.problems(),
         [
+            format!(".anode: is a symlink ({remedy})"),
             format!("Office PC: `Office PC` can not be the name of a profile ({form})"),
             format!("copy: is a symlink ({remedy})"),
             "debian-server/pipe: is neither a file nor a folder (remove it)".to_owned(),
