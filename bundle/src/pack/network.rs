@@ -3,6 +3,9 @@
 //! A definition says by templates how its installer is given an address, a VLAN, name servers, an interface and a proxy; whoever hands over has typed values and
 //! nothing else to put in. A word without any of the values that it asks for is left out, so that a missing gateway is no word with nothing in it. What an
 //! installer has no words for is not handed over, and said: nothing is left out in silence.
+//!
+//! Inside a tagged network an address may need other words than outside: the interface is another one. A placeholder with an exclamation mark must have a
+//! value, or the words can not be said: an installer that makes an interface by the card's hardware address is worth nothing without one.
 
 use core::net::{IpAddr, Ipv4Addr};
 
@@ -18,10 +21,16 @@ pub struct NetworkWords {
     /// For the name servers that come with the address; absent where `address` says them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name_servers: Option<String>,
-    /// For a tagged network.
+    /// For a tagged network; absent where the two that follow say it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vlan: Option<String>,
-    /// For the network card, by its hardware address.
+    /// For an address inside a tagged network, where that is not what `address` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vlan_address: Option<String>,
+    /// For an address by DHCP inside a tagged network, where `vlan` does not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vlan_dhcp: Option<String>,
+    /// For the network card, by its hardware address; absent where the other words say it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
     /// For a proxy.
@@ -96,6 +105,17 @@ impl StaticAddress {
         let servers = parts.next().unwrap_or_default().split(';').filter(|server| !server.is_empty());
         let name_servers = servers.map(|server| server.parse().ok()).collect::<Option<_>>()?;
         parts.next().is_none().then_some(StaticAddress { address, prefix, gateway, name_servers })
+    }
+
+    /// Does a template for the address say a name server, too?
+    fn is_served_by(&self, template: &str) -> bool {
+        template.contains("{name_server")
+            && (!template.contains("{name_server_") || self.name_servers().next().is_some())
+    }
+
+    /// Those of the address' own family: what is numbered stands in one word with the address, where installers know one family only.
+    fn name_servers(&self) -> impl Iterator<Item = &IpAddr> {
+        self.name_servers.iter().filter(|server| server.is_ipv4() == self.address.is_ipv4())
     }
 
     /// `255.255.255.0`; there is none for IPv6.
@@ -223,22 +243,35 @@ impl Handed {
         if words.own_network {
             return self.left.push(Left::OwnNetwork);
         }
-        // An address of a tagged network is worth nothing without the tag.
-        if settings.vlan.is_some() && !self.take(words.vlan.as_ref(), settings, Left::Vlan) {
+        let tagged = settings.vlan.is_some();
+        let inside = match &settings.address {
+            Some(_) => words.vlan_address.as_ref(),
+            None => words.vlan_dhcp.as_ref(),
+        };
+        let inside = inside.filter(|_| tagged);
+        // An address of a tagged network is worth nothing without the tag. One word may say both.
+        let apart = words.vlan.is_some() || inside.is_none();
+        if tagged && apart && !self.take(words.vlan.as_ref(), settings, Left::Vlan) {
             return;
         }
-        let has_servers = settings.address.as_ref().is_some_and(|address| !address.name_servers.is_empty());
-        if settings.address.is_some() && self.take(words.address.as_ref(), settings, Left::Address) && has_servers {
-            let says_them = words.address.as_ref().is_some_and(|template| template.contains("{name_server"));
-            if words.name_servers.is_some() || !says_them {
+        let otherwise = if apart { Left::Address } else { Left::Vlan };
+        if let Some(address) = &settings.address {
+            let template = inside.or(words.address.as_ref());
+            let said = self.take(template, settings, otherwise);
+            if said && !address.name_servers.is_empty() && !template.is_some_and(|said| address.is_served_by(said)) {
                 self.take(words.name_servers.as_ref(), settings, Left::NameServers);
             }
+        } else if inside.is_some() {
+            self.take(inside, settings, Left::Vlan);
         }
         if self.words.is_empty() {
             return;
         }
-        if settings.interface.is_some() {
-            self.take(words.interface.as_ref(), settings, Left::Interface);
+        if let Some(mac) = settings.interface {
+            let is_said = |word: &String| word.contains(&mac.with(":")) || word.contains(&mac.with("-"));
+            if words.interface.is_some() || !self.words.iter().any(is_said) {
+                self.take(words.interface.as_ref(), settings, Left::Interface);
+            }
         }
         self.replaces.clone_from(&words.replaces);
     }
@@ -260,10 +293,11 @@ impl Handed {
 pub fn check_template(template: &str) -> Result<(), String> {
     for word in template.split(' ') {
         let pieces = pieces(word).ok_or_else(|| word.to_owned())?;
-        if let Some((_, unknown)) =
-            pieces.into_iter().find(|(_, name)| !name.is_empty() && !PLACEHOLDERS.contains(name))
-        {
-            return Err(unknown.to_owned());
+        for (_, written) in pieces.into_iter().filter(|(_, written)| !written.is_empty()) {
+            let name = must_be_set(written).0;
+            if !PLACEHOLDERS.contains(&name) {
+                return Err(if name.is_empty() { written } else { name }.to_owned());
+            }
         }
     }
     Ok(())
@@ -285,6 +319,11 @@ fn pieces(word: &str) -> Option<Vec<(&str, &str)>> {
     (!rest.contains('}')).then_some(pieces)
 }
 
+/// The name of a placeholder, and whether there have to be words for it.
+fn must_be_set(name: &str) -> (&str, bool) {
+    name.strip_suffix('!').map_or((name, false), |name| (name, true))
+}
+
 /// The words of a template; `None` if it can not say these values.
 fn fill(template: &str, settings: &NetworkSettings) -> Option<Vec<String>> {
     let mut words = Vec::new();
@@ -292,7 +331,7 @@ fn fill(template: &str, settings: &NetworkSettings) -> Option<Vec<String>> {
         let pieces = pieces(word)?;
         let servers = settings.address.as_ref().map_or(&[][..], |address| &address.name_servers);
         // A word for one name server is said for each of them.
-        if pieces.iter().any(|(_, name)| *name == "name_server") {
+        if pieces.iter().any(|(_, name)| must_be_set(name).0 == "name_server") {
             for server in servers {
                 words.extend(said(&pieces, settings, Some(*server))?);
             }
@@ -311,7 +350,11 @@ fn said(pieces: &[(&str, &str)], settings: &NetworkSettings, server: Option<IpAd
     for (literal, name) in pieces {
         text.push_str(literal);
         if !name.is_empty() {
+            let (name, needed) = must_be_set(name);
             let value = value(name, settings, server)?;
+            if needed && value.is_none() {
+                return None;
+            }
             asked = true;
             had |= value.is_some();
             text.push_str(&value.unwrap_or_default());
@@ -324,7 +367,7 @@ fn said(pieces: &[(&str, &str)], settings: &NetworkSettings, server: Option<IpAd
 fn value(name: &str, settings: &NetworkSettings, server: Option<IpAddr>) -> Option<Option<String>> {
     let address = settings.address.as_ref();
     let gateway = address.and_then(|address| address.gateway);
-    let numbered = |at: usize| address.and_then(|address| address.name_servers.get(at)).map(IpAddr::to_string);
+    let numbered = |at: usize| address.and_then(|address| address.name_servers().nth(at)).map(IpAddr::to_string);
     let in_brackets = |address: IpAddr| if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
     Some(match name {
         "address" => address.map(|address| address.address.to_string()),
@@ -394,9 +437,9 @@ mod tests {
             "ip={address_in_brackets}::{gateway_in_brackets}:{prefix}:::none nameserver={name_server} first={name_server_1} second={name_server_2}",
             ["", "", "", ""],
         );
-        let six = settings("2001:db8::7/64,2001:db8::1,2001:db8::53;192.0.2.53", "", "", "");
-        let wanted = "ip=[2001:db8::7]::[2001:db8::1]:64:::none nameserver=2001:db8::53 nameserver=192.0.2.53 first=2001:db8::53 \
-                      second=192.0.2.53 quiet";
+        let six = settings("2001:db8::7/64,2001:db8::1,2001:db8::53;192.0.2.53;2001:db8::54", "", "", "");
+        let wanted = "ip=[2001:db8::7]::[2001:db8::1]:64:::none nameserver=2001:db8::53 nameserver=192.0.2.53 \
+                      nameserver=2001:db8::54 first=2001:db8::53 second=2001:db8::54 quiet";
         assert_eq!(line(&dracut, &six), (wanted.to_owned(), vec![]));
     }
 
@@ -431,6 +474,62 @@ mod tests {
         // A later generator's placeholder is none of ours: it is as if there were no words.
         let later = words("ip={address}/{scope}", ["", "", "", ""]);
         assert_eq!(line(&later, &untagged).1, [Left::Address, Left::Proxy]);
+    }
+
+    #[test]
+    fn an_address_or_dhcp_inside_a_tagged_network_may_have_words_of_its_own() {
+        let dracut = NetworkWords {
+            vlan_address: Some("ip={address}:{prefix}:card.{vlan}".to_owned()),
+            vlan_dhcp: Some("ip=card.{vlan}:dhcp".to_owned()),
+            ..words("ip={address}:{prefix}:{mac}", ["dns={name_server}", "card={mac!} vlan=card.{vlan}", "", ""])
+        };
+        let tagged = "card=52:54:00:ab:cd:0e vlan=card.12";
+        for (address, vlan, wanted) in [
+            ("192.0.2.10/24,,192.0.2.53", "12", format!("{tagged} ip=192.0.2.10:24:card.12 dns=192.0.2.53 quiet")),
+            ("192.0.2.10/24", "", "ip=192.0.2.10:24:52:54:00:ab:cd:0e quiet".to_owned()),
+            ("", "12", format!("{tagged} ip=card.12:dhcp quiet")),
+            ("", "", "quiet".to_owned()),
+        ] {
+            assert_eq!(line(&dracut, &settings(address, vlan, MAC, "")), (wanted, vec![]));
+        }
+    }
+
+    #[test]
+    fn one_word_may_say_the_tag_and_what_is_inside() {
+        let linuxrc = NetworkWords {
+            vlan_address: Some("ifcfg={mac!}.{vlan}={address}/{prefix},{gateway},{name_server_1}".to_owned()),
+            vlan_dhcp: Some("ifcfg={mac!}.{vlan}=dhcp".to_owned()),
+            ..words("ifcfg={mac!}={address}/{prefix},{gateway},{name_server_1}", ["", "", "", ""])
+        };
+        for (address, mac, wanted) in [
+            (ADDRESS, MAC, Ok("ifcfg=52:54:00:ab:cd:0e.12=192.0.2.10/24,192.0.2.1,192.0.2.53 quiet")),
+            ("", MAC, Ok("ifcfg=52:54:00:ab:cd:0e.12=dhcp quiet")),
+            (ADDRESS, "", Err(Left::Vlan)),
+            ("", "", Err(Left::Vlan)),
+        ] {
+            let wanted = wanted.map_or_else(|left| ("quiet", vec![left]), |line| (line, vec![]));
+            let (found, left) = line(&linuxrc, &settings(address, "12", mac, ""));
+            assert_eq!((found.as_str(), left), wanted, "{address} {mac}");
+        }
+        let without_a_tag = NetworkWords { vlan_address: None, vlan_dhcp: None, ..linuxrc };
+        assert_eq!(line(&without_a_tag, &settings(ADDRESS, "12", MAC, "")).1, [Left::Vlan]);
+    }
+
+    #[test]
+    fn words_that_need_a_value_are_not_said_without_it() {
+        let needs = words("ip={address} of={mac!}", ["", "card={mac!} vlan={vlan}", "", ""]);
+        let given = |address, vlan, mac| line(&needs, &settings(address, vlan, mac, ""));
+        assert_eq!(given("192.0.2.10/24", "", MAC).0, "ip=192.0.2.10 of=52:54:00:ab:cd:0e quiet");
+        assert_eq!(given("192.0.2.10/24", "", ""), ("quiet".to_owned(), vec![Left::Address]));
+        assert_eq!(given("192.0.2.10/24", "12", ""), ("quiet".to_owned(), vec![Left::Vlan]));
+    }
+
+    #[test]
+    fn numbered_name_servers_are_of_the_address_own_family_and_others_are_said() {
+        let casper = words("ip={address}:{name_server_1}:{name_server_2}", ["", "", "", ""]);
+        let served = |servers: &str| line(&casper, &settings(&format!("192.0.2.10/24,,{servers}"), "", "", ""));
+        assert_eq!(served("2001:db8::53;192.0.2.53"), ("ip=192.0.2.10:192.0.2.53: quiet".to_owned(), vec![]));
+        assert_eq!(served("2001:db8::53"), ("ip=192.0.2.10:: quiet".to_owned(), vec![Left::NameServers]));
     }
 
     #[test]
@@ -488,11 +587,17 @@ mod tests {
 
     #[test]
     fn a_placeholder_that_is_none_is_named() {
-        assert_eq!(check_template("ip={address}::{gateway} vlan={vlan}"), Ok(()));
+        assert_eq!(check_template("ip={address}::{gateway} vlan={vlan!}"), Ok(()));
         assert!(PLACEHOLDERS.iter().all(|name| check_template(&format!("x={{{name}}}")).is_ok()));
-        for (wrong, named) in
-            [("a={adress}", "adress"), ("b={", "b={"), ("c=}", "c=}"), ("d={}", "d={}"), ("e={{vlan}}", "e={{vlan}}")]
-        {
+        for (wrong, named) in [
+            ("a={adress}", "adress"),
+            ("a={adress!}", "adress"),
+            ("b={", "b={"),
+            ("c=}", "c=}"),
+            ("d={}", "d={}"),
+            ("d={!}", "!"),
+            ("e={{vlan}}", "e={{vlan}}"),
+        ] {
             assert_eq!(check_template(wrong), Err(named.to_owned()), "{wrong}");
         }
     }

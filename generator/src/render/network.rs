@@ -20,6 +20,8 @@ impl<'r> Pass<'_, 'r> {
             address: self.words(&templates.address),
             name_servers: self.words(&templates.name_servers),
             vlan: self.words(&templates.vlan),
+            vlan_address: self.words(&templates.vlan_address),
+            vlan_dhcp: self.words(&templates.vlan_dhcp),
             interface: self.words(&templates.interface),
             proxy: self.words(&templates.proxy),
             replaces: self.words(&templates.replaces),

@@ -43,6 +43,10 @@ pub struct NetworkTemplates {
     pub name_servers: Option<Located<String>>,
     /// For a tagged network.
     pub vlan: Option<Located<String>>,
+    /// For an address inside one.
+    pub vlan_address: Option<Located<String>>,
+    /// For DHCP inside one.
+    pub vlan_dhcp: Option<Located<String>>,
     /// For the card.
     pub interface: Option<Located<String>>,
     /// For a proxy.
@@ -58,8 +62,8 @@ pub struct NetworkTemplates {
 impl NetworkTemplates {
     /// Those of words.
     pub fn texts(&self) -> impl Iterator<Item = &Located<String>> {
-        let words = [&self.address, &self.name_servers, &self.vlan, &self.interface, &self.proxy, &self.replaces];
-        words.into_iter().flatten()
+        let network = [&self.address, &self.name_servers, &self.vlan, &self.vlan_address, &self.vlan_dhcp];
+        network.into_iter().chain([&self.interface, &self.proxy, &self.replaces]).flatten()
     }
 
     /// Those of expressions.
@@ -127,6 +131,8 @@ pub fn read_boot(table: &mut Fields<'_, '_, '_>) -> Option<BootTemplates> {
         address: network.text("address"),
         name_servers: network.text("name_servers"),
         vlan: network.text("vlan"),
+        vlan_address: network.text("vlan_address"),
+        vlan_dhcp: network.text("vlan_dhcp"),
         interface: network.text("interface"),
         proxy: network.text("proxy"),
         replaces: network.text("replaces"),

@@ -221,9 +221,10 @@ fn the_installers_own_parser_accepts_what_the_storage_script_prints() {
     for variables in [MIRRORED, "disk = \"/dev/disk/by-id/one\"\nencrypt = true\npassphrase = \"a # b\""] {
         let pack = Pack::of(variables);
         machine.write("storage.ks", &machine.storage(&pack).unwrap());
+        machine.write("network.ks", "network --bootproto=dhcp --device=link --activate\n");
         let include = machine.path().join("storage.ks");
         let kickstart =
-            pack.file("ks.cfg").replace("%include /tmp/anode-storage.ks", &format!("%include {}", include.display()));
+            pack.file("ks.cfg").replace("%include /tmp/anode-", &format!("%include {}/", machine.path().display()));
         machine.write("ks.cfg", &kickstart);
         let checked = |machine: &Machine| {
             Command::new(validator[0]).args(&validator[1..]).arg(machine.path().join("ks.cfg")).output().unwrap()

@@ -17,6 +17,7 @@ mod language;
 mod loaders;
 mod matrix;
 mod network;
+mod network_readers;
 mod network_words;
 mod parts;
 mod refusals;

@@ -1,10 +1,12 @@
 //! `[boot.network]`: the words for the network of the medium reach a pack as templates, and mistakes in them are said at their place.
 
-use anode::render::{Rendered, render};
-use anode_bundle::name::Id;
+use std::process::Command;
+
+use anode::repository::Case;
 use anode_bundle::pack::network::{Mac, NetworkSettings, ProxyAddress, StaticAddress, Vlan, hand_over};
 
-use crate::fixture::{Fixture, lines};
+use crate::fixture::{Fixture, lines, pinned};
+use crate::golden::cases;
 
 const PROFILE: &str = "debian-server";
 
@@ -13,23 +15,6 @@ fn debian(variables: &str) -> Fixture {
     let fixture = Fixture::example();
     fixture.replace("debian-server/profile.toml", "[variables]", &format!("[variables]\n{variables}"));
     fixture
-}
-
-fn rendered(fixture: &Fixture) -> Result<Rendered, Vec<String>> {
-    let pins = |urls: Vec<String>| {
-        let pin = |url: String| format!("[[files]]\nurl = \"{url}\"\nsha256 = \"{}\"\nlength = 7\n", "ab".repeat(32));
-        urls.into_iter().map(pin).collect::<String>()
-    };
-    let profile = Id::new(PROFILE).unwrap();
-    let repository = fixture.load();
-    let first = render(&repository, repository.profile(&profile, None).unwrap(), None);
-    let first = first
-        .map_err(|problems| lines(&problems).into_iter().filter(|line| !line.contains("pinned")).collect::<Vec<_>>())?;
-    // What is not pinned is named by its address.
-    let urls = lines(&first.warnings).iter().filter_map(|line| line.split('`').nth(1).map(str::to_owned)).collect();
-    fixture.write("anode.lock", &pins(urls));
-    let repository = fixture.load();
-    render(&repository, repository.profile(&profile, None).unwrap(), None).map_err(|problems| lines(&problems))
 }
 
 fn settings() -> NetworkSettings {
@@ -44,8 +29,8 @@ fn settings() -> NetworkSettings {
 
 /// The command line of a pack with these settings, and how many of them are left behind.
 fn line(variables: &str, settings: &NetworkSettings) -> (String, usize) {
-    let rendered = rendered(&debian(variables)).unwrap_or_else(|problems| panic!("{}", problems.join("\n")));
-    let boot = rendered.contents.manifest().boot.as_ref().expect("what to boot");
+    let rendered = pinned(&debian(variables), &[PROFILE]).unwrap_or_else(|problems| panic!("{}", problems.join("\n")));
+    let boot = rendered[0].contents.manifest().boot.as_ref().expect("what to boot");
     let handed = hand_over(boot.network.as_ref(), settings);
     (handed.put_before(&boot.command_line), handed.left.len())
 }
@@ -86,9 +71,55 @@ fn a_placeholder_that_is_none_a_prompt_and_an_unknown_key_are_errors_at_their_pl
         fixture.replace("installers/debian/manifest.toml", "vlan = 'anode_vlan={vlan}'", wrong);
         let problems = match anode::repository::load(fixture.path()) {
             Err(problems) => lines(&problems),
-            Ok(_) => rendered(&fixture).err().unwrap_or_default(),
+            Ok(_) => pinned(&fixture, &[PROFILE]).err().unwrap_or_default(),
         };
         let wanted = format!("installers/debian/manifest.toml:{at}:{column}: {message}");
         assert!(problems.iter().any(|line| line.starts_with(&wanted)), "{wanted}\n{problems:?}");
     }
+}
+
+/// What scripts of packs do on machines that were booted with these command lines: the part of `path` from `first` to `last`, in the case `minimal`.
+fn printed(installer: &str, path: &str, [first, last]: [&str; 2], command_lines: &[&str]) -> Vec<String> {
+    let repository = Fixture::example().load();
+    let cases = cases(&repository);
+    let minimal = |case: &Case| case.installer.as_str() == installer && case.name.as_str() == "minimal";
+    let (_, rendered) = cases.iter().find(|(case, _)| minimal(case)).unwrap();
+    let (_, bytes) = rendered.contents.files().find(|(file, _)| file.path.as_str() == path).unwrap();
+    let text = std::str::from_utf8(bytes).unwrap();
+    let begins = text.find(first).unwrap();
+    let ends = begins + text[begins..].find(last).unwrap() + last.len();
+    let proc = tempfile::NamedTempFile::new().unwrap();
+    let script = text[begins..ends].replace("/proc/cmdline", proc.path().to_str().unwrap());
+    let script = format!("target=target disk=disk\n{}", script.replace("coreos-installer", "printf '%s\\n'"));
+    let run = |line: &&str| {
+        std::fs::write(proc.path(), format!("{line}\n")).unwrap();
+        let output = Command::new("sh").args(["-euc", &script]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    command_lines.iter().map(run).collect()
+}
+
+#[test]
+fn a_kickstart_says_dhcp_only_where_no_network_was_set_at_the_medium() {
+    let found = printed(
+        "fedora",
+        "ks.cfg",
+        ["case \" $(cat", "esac"],
+        &[
+            "inst.ks=file:/ks.cfg ip=dhcp rd.neednet=1",
+            "ip=192.0.2.10::192.0.2.1:24::52-54-00-12-34-56:none inst.ks=file:/ks.cfg rd.neednet=1",
+            "ifname=anode:52:54:00:12:34:56 vlan=anode.12:anode ip=anode.12:dhcp inst.ks=file:/ks.cfg",
+        ],
+    );
+    assert_eq!(found, ["network --bootproto=dhcp --device=link --activate\n", "", ""]);
+}
+
+#[test]
+fn coreos_hands_the_network_of_the_medium_to_the_first_boot_of_the_new_system() {
+    let fixed = "ifname=anode:52:54:00:12:34:56 vlan=anode.12:anode ip=192.0.2.10::192.0.2.1:24::anode.12:none nameserver=192.0.2.53";
+    let lines = ["ignition.firstboot ip=dhcp rd.neednet=1", &format!("{fixed} ignition.firstboot rd.neednet=1 quiet")];
+    let found = printed("coreos", "anode/install", ["network=\n", "\"$disk\"\n"], &lines);
+    let wanted = |more: &str| format!("install\n--offline\n--ignition-file\ntarget\n{more}disk\n");
+    assert_eq!(found, [wanted(""), wanted(&format!("--firstboot-args\nrd.neednet=1 {fixed}\n"))]);
 }
