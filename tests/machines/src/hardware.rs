@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anode_tests::Program;
 
+use crate::host::TIMER;
 use crate::machine::Machine;
 use crate::record::Record;
 
@@ -103,7 +104,7 @@ pub struct Hardware {
     firmware: Firmware,
     memory: u32,
     networks: Vec<Network>,
-    restarts: bool,
+    pub(crate) restarts: bool,
     arguments: Vec<String>,
 }
 
@@ -176,7 +177,7 @@ impl Hardware {
     #[must_use]
     pub fn kernel(self, kernel: &Path, initrd: &Path, command_line: &str) -> Hardware {
         let (kernel, initrd) = (kernel.display().to_string(), initrd.display().to_string());
-        self.with(&["-kernel", &kernel, "-initrd", &initrd, "-append", command_line])
+        self.with(&["-kernel", &kernel, "-initrd", &initrd, "-append", &format!("{TIMER} {command_line}")])
     }
 
     /// It starts anew when it is told to, which otherwise ends it.

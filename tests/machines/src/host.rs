@@ -14,6 +14,8 @@ use crate::{Machine, record};
 pub const OUTSIDE: &str = "10.0.2.2";
 
 const IMAGES: &str = "debian/dists/bookworm/main/installer-amd64/current/images/netboot/debian-installer/amd64";
+/// The installer's kernel takes its timer on trust, as the medium's does where QEMU starts it: on a busy host it would count too few ticks and give up.
+pub(crate) const TIMER: &str = "no_timer_check";
 const FILES: [&str; 4] = ["bootnetx64.efi", "grubx64.efi", "initrd.gz", "linux"];
 /// The installer's own log goes to the serial line, and with it what the installer calls the machine by then.
 const LOG: &str = "(while sleep 2; do logger \"this machine is $(cat /proc/sys/kernel/hostname)\"; done) >/dev/null 2>&1 </dev/null 3>&1 &\n\
@@ -54,8 +56,9 @@ impl Host {
         let profile = format!("{}/profile.toml", Site::SERVER);
         site.edit(&profile, "version = \"13\"", "version = \"12\"");
         let mirror = format!("{}/debian", host.outside(&host.mirror.url()));
-        let variables =
-            format!("[variables]\nlocale = \"de_DE.UTF-8\"\nmirror = \"{mirror}\"\nboot_mirror = \"{mirror}\"");
+        let variables = format!(
+            "[variables]\nlocale = \"de_DE.UTF-8\"\nmirror = \"{mirror}\"\nboot_mirror = \"{mirror}\"\nkernel_options = [\"{TIMER}\"]"
+        );
         site.edit(&profile, "[variables]", &variables);
         site.write("snippets/debian-early", LOG);
         for name in FILES {

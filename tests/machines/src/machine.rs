@@ -14,6 +14,11 @@ use crate::picture::png;
 use crate::record::Record;
 use crate::serial::Serial;
 
+/// A kernel counts ticks of its timer at its start, and gives up where the emulator got no processor for a moment: a busy host is no finding.
+const LOST_TIMER: &str = "---[ end Kernel panic - not syncing: IO-APIC + timer doesn't work!";
+/// How often a machine is started anew for that.
+const RESETS: usize = 3;
+
 /// A network cable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
@@ -31,6 +36,9 @@ pub struct Machine {
     record: Record,
     began: Instant,
     end: Instant,
+    restarts: bool,
+    is_touched: bool,
+    lost_timers: usize,
     // Holds the socket of the monitor: its path has to be short.
     _folder: TempDir,
 }
@@ -56,7 +64,18 @@ impl Machine {
         };
         let began = Instant::now();
         let end = began + hardware.limit;
-        let mut machine = Machine { child, serial, monitor, record, began, end, _folder: folder };
+        let mut machine = Machine {
+            child,
+            serial,
+            monitor,
+            record,
+            began,
+            end,
+            restarts: hardware.restarts,
+            is_touched: false,
+            lost_timers: 0,
+            _folder: folder,
+        };
         for number in hardware.cut() {
             machine.link(number, Link::Cut);
         }
@@ -92,12 +111,27 @@ impl Machine {
     pub fn expect_one(&mut self, words: &[&str]) -> usize {
         loop {
             let ended = self.ended();
+            self.start_anew_without_timer();
             if let Some(found) = self.serial.find(words) {
                 return found;
             }
             assert!(!ended, "the machine ended before it said {words:?}{}", self.remains());
             assert!(Instant::now() < self.end, "the machine does not say {words:?}{}", self.remains());
             std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Nobody has done anything at it yet, so nothing is lost.
+    fn start_anew_without_timer(&mut self) {
+        if self.is_touched || self.lost_timers == RESETS || self.text().matches(LOST_TIMER).count() <= self.lost_timers
+        {
+            return;
+        }
+        self.lost_timers += 1;
+        self.command("set-action", json!({ "reboot": "reset" }));
+        self.command("system_reset", json!({}));
+        if !self.restarts {
+            self.command("set-action", json!({ "reboot": "shutdown" }));
         }
     }
 
@@ -125,6 +159,7 @@ impl Machine {
     /// If nobody is there.
     #[track_caller]
     pub fn send(&mut self, text: &str) {
+        self.is_touched = true;
         if let Err(error) = self.serial.send(text.as_bytes()) {
             panic!("typing `{text}`: {error}{}", self.remains());
         }
@@ -139,6 +174,7 @@ impl Machine {
     /// Presses keys of the machine's own keyboard, one after the other, in QEMU's names for them: `a`, `ret`, `shift-a`.
     #[track_caller]
     pub fn press(&mut self, keys: &[&str]) {
+        self.is_touched = true;
         for key in keys {
             let together: Vec<_> = key.split('-').map(|key| json!({ "type": "qcode", "data": key })).collect();
             self.command("send-key", json!({ "keys": together }));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anode_machines::{Firmware, Hardware, Host, Machine, Medium, multiboot};
+use anode_machines::{Firmware, Hardware, Host, Machine, Medium, extract, multiboot};
 use anode_tests::Site;
 
 #[test]
@@ -10,13 +10,29 @@ fn a_medium_with_kernels_installs_without_any_network_from_a_disc_and_as_a_file_
     let mut host = Host::new();
     // The installer's only console is a serial line, on which it speaks English alone; the profile's locale is German.
     let profile = format!("{}/profile.toml", Site::SERVER);
-    host.site.edit(&profile, "[variables]", "[variables]\nkernel_options = [\"console=ttyS0,115200\"]");
+    host.site.edit(&profile, "kernel_options = [", "kernel_options = [\"console=ttyS0,115200\", ");
     let code = host.code();
     host.site.release();
     host.keep_for_mirroring();
     let image = host.medium("medium.iso", &["--mirror"]);
     // Whatever is installed from now on comes from the medium.
     host.site.web.stop();
+
+    // A disc with a code and a profile, in front of which nobody sits: it goes on by itself, up to what this profile asks a person.
+    let [kernel, initrd] =
+        ["vmlinuz", "initrd.img"].map(|name| extract(&image, &format!("boot/{name}"), &host.site.scratch("")));
+    let line = format!(
+        "quiet console=ttyS0 anode.lang=en anode.code={} anode.profile={} anode.offline=1",
+        code.text,
+        Site::SERVER
+    );
+    let hardware = Hardware::new("disc_unattended").kernel(&kernel, &initrd, &line).medium(Medium::Disc(&image));
+    let mut machine = hardware.networks(&[]).limit(Duration::from_secs(300)).power_on();
+    machine.expect("Without a network within 0:01, the copy of the site on the medium is used.");
+    machine.expect("No network: going on with the copy of the site on the medium.");
+    machine.expect("No mirror answers: using the copy of 20");
+    machine.expect(Site::SERVER_DIALOGUE[0].0);
+    drop(machine);
 
     let hardware = Hardware::new("disc_alone").medium(Medium::Disc(&image)).networks(&[]);
     let mut machine = hardware.limit(Duration::from_secs(300)).power_on();
