@@ -277,10 +277,13 @@ fn what_a_medium_could_not_install_is_said_while_it_is_made() {
     let _ = site.code(&[Site::SERVER], &[]);
     let said = iso(&site, &out).run().fails(&["opening the package"]);
     let line = format!("warning: `{}` can not be installed by a medium yet: `http", Site::SERVER);
-    assert!(said.stderr.contains(&line) && said.stderr.contains("is not pinned; run `anode lock`"), "{said}");
+    assert!(said.stderr.contains(&line) && said.stderr.contains("is not pinned; run `anode lock "), "{said}");
     assert!(said.stderr.contains("until then, a medium of this site installs nothing"), "{said}");
     let _ = distribution.mirror.requests();
-    let _ = iso(&site, &out).arg("--mirror").run().fails(&["nothing that profiles boot is pinned", "run `anode lock`"]);
+    let _ = iso(&site, &out)
+        .arg("--mirror")
+        .run()
+        .fails(&["nothing that profiles boot is pinned", "run `anode lock PROFILE`"]);
     left_nothing(&out);
 }
 

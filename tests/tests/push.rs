@@ -2,10 +2,9 @@
 //! that a forge would run, step by step.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anode_tests::{Output, Program, Site, differing, files, source};
+use anode_tests::{Output, Program, Site, differing, files, program_file, source};
 
 fn git(folder: &Path, arguments: &[&str]) -> Output {
     Program::new("git").arg("-C").arg(folder).args(["-c", "init.defaultBranch=main"]).args(arguments).run()
@@ -17,8 +16,7 @@ fn bare(site: &Site) -> PathBuf {
     fs::create_dir(&bare).expect("a folder");
     let _ = git(&bare, &["init", "--quiet", "--bare"]).ok();
     let hook = bare.join("hooks/post-receive");
-    fs::copy(source().join("ci/post-receive"), &hook).expect("copying the hook");
-    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).expect("chmod");
+    program_file(&hook, &fs::read_to_string(source().join("ci/post-receive")).expect("the hook"));
     let configure = |name: &str, path: &Path| git(&bare, &["config", name, path.to_str().expect("text")]).ok();
     let _ = configure("anode.to", &site.target());
     let _ = configure("anode.keys", &site.keys());

@@ -9,14 +9,14 @@ use std::time::Duration;
 use anode_bundle::name::Sha256;
 use anode_bundle::{Moment, display};
 use anode_fetch::transport::{Credentials, ForwardConnector, Pace, TlsConnector, describe_tls, is_cut_off};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use sha2::Digest as _;
 use tempfile::NamedTempFile;
 use ureq::config::Config;
 use ureq::http::Response;
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpConnector};
-use ureq::{Agent, Body, Proxy, ResponseExt as _, Timeout};
+use ureq::{Agent, Body, Proxy, ProxyProtocol, ResponseExt as _, Timeout};
 
 use super::Progress;
 
@@ -63,6 +63,7 @@ pub struct Downloaded {
 pub struct Client {
     agent: Agent,
     now: Moment,
+    proxy: Option<Proxy>,
 }
 
 impl Client {
@@ -72,14 +73,14 @@ impl Client {
     /// If an authority can not be read.
     pub fn new(authorities: &[Vec<u8>], now: Moment) -> Result<Client> {
         let tls = Credentials::new(authorities, None).and_then(|credentials| credentials.at(now))?;
-        let proxy = Proxy::try_from_env();
+        let proxy = proxy()?;
         let credentials = proxy.as_ref().map_or(String::new(), credentials);
         let connector = ForwardConnector { direct: Client::config(None), credentials }
             .chain(ConnectProxyConnector::default())
             .chain(TcpConnector::default())
             .chain(TlsConnector(tls));
-        let config = Client::config(proxy);
-        Ok(Client { agent: Agent::with_parts(config, connector, DefaultResolver::default()), now })
+        let config = Client::config(proxy.clone());
+        Ok(Client { agent: Agent::with_parts(config, connector, DefaultResolver::default()), now, proxy })
     }
 
     fn config(proxy: Option<Proxy>) -> Config {
@@ -213,7 +214,14 @@ impl Client {
             ureq::Error::Io(error) => self.failed_io(error),
             other => display::line(&other.to_string(), 160),
         };
-        Failed::Unreachable(format!("{url}: {text}"))
+        Failed::Unreachable(format!("{url}: {}{text}", self.through(url)))
+    }
+
+    /// Whom a failure may be about, where it is not the server.
+    fn through(&self, url: &str) -> String {
+        let proxy = self.proxy.as_ref().filter(|proxy| url.parse().is_ok_and(|url| !proxy.is_no_proxy(&url)));
+        let named = proxy.map(|proxy| format!("through the proxy {}:{}: ", proxy.host(), proxy.port()));
+        named.unwrap_or_default()
     }
 
     fn failed_io(&self, error: &io::Error) -> String {
@@ -282,6 +290,22 @@ fn receive(answer: &mut Response<Body>, take: &mut dyn FnMut(&[u8]) -> Result<()
         if pace.is_too_slow(amount as u64) {
             return Err(Stop::TooSlow);
         }
+    }
+}
+
+/// The proxy of the usual variables, as [`Proxy::try_from_env`] reads them. One that it can not use is an error: whoever set it wants no direct way.
+fn proxy() -> Result<Option<Proxy>> {
+    const VARIABLES: [&str; 6] = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+    // SOCKS is read, and then nothing here speaks it.
+    let is_spoken = |proxy: &Proxy| matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
+    let proxy = Proxy::try_from_env().filter(is_spoken);
+    let is_set = |name: &&&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    match VARIABLES.iter().find(is_set) {
+        // Its value may hold a password.
+        Some(name) if proxy.is_none() => {
+            bail!("the variable `{name}` names no proxy that can be used: set it to `http://HOST:PORT`, or unset it")
+        }
+        _ => Ok(proxy),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anode_bundle::display;
@@ -153,7 +154,12 @@ impl Machine {
     /// If it names none, or only a part of one.
     pub fn find(&self, path: &Path) -> Result<Disk> {
         let shown = path.display();
-        let device = fs::canonicalize(self.below_root(path)).with_context(|| format!("looking for `{shown}`"))?;
+        let device = match fs::canonicalize(self.below_root(path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                bail!("there is no `{shown}`: `anode medium usb` without `--to` lists the removable disks")
+            }
+            found => found.with_context(|| format!("looking for `{shown}`"))?,
+        };
         let name = device.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let in_dev = device
             .parent()

@@ -22,6 +22,18 @@ impl Machine {
         self.expect("Waiting for the network");
     }
 
+    /// By DHCP, one that begins like this. On a busy host the emulated answer was seen to take longer than the twelve seconds that the medium asks for it; a person
+    /// tries again.
+    #[track_caller]
+    pub fn gets_an_address(&mut self, interface: &str, beginning: &str) {
+        self.expect("Waiting for the network.");
+        let ready = format!("{interface}  ready, address {beginning}");
+        if self.expect_one(&[&ready, "No network. Check the cable"]) == 1 {
+            self.go("Network: try again");
+            self.expect(&ready);
+        }
+    }
+
     /// From the list of profiles to the last confirmation: the server profile, and what its prompts ask.
     #[track_caller]
     pub fn to_the_confirmation(&mut self) {

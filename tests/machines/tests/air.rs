@@ -35,7 +35,7 @@ fn a_card_gets_its_firmware_and_wireless_networks_with_wpa2_and_wpa3_are_joined_
     machine.expect("The wireless network refuses this passphrase.");
     machine.expect("Passphrase (not shown; Enter: back)");
     machine.type_line(PASSPHRASE);
-    gets_an_address(&mut machine, "192.0.2.1");
+    machine.gets_an_address("wlan0", "192.0.2.1");
     // The code is still known.
     machine.expect("Number or name");
 
@@ -46,7 +46,7 @@ fn a_card_gets_its_firmware_and_wireless_networks_with_wpa2_and_wpa3_are_joined_
     machine.expect("Error 30  unreachable");
     machine.go("Network settings");
     join(&mut machine, "Anode WPA3", PASSPHRASE);
-    gets_an_address(&mut machine, "198.51.100.1");
+    machine.gets_an_address("wlan0", "198.51.100.1");
     assert!(!machine.text().contains(PASSPHRASE), "the passphrase is on the screen");
 }
 
@@ -63,14 +63,4 @@ fn join(machine: &mut Machine, name: &str, passphrase: &str) {
     machine.expect("Passphrase (not shown; Enter: back)");
     machine.type_line(passphrase);
     machine.expect(&format!("Joining `{name}`."));
-}
-
-/// On a busy host the emulated answer was seen to take longer than the twelve seconds that the medium asks for it; a person tries again.
-#[track_caller]
-fn gets_an_address(machine: &mut Machine, beginning: &str) {
-    machine.expect("Waiting for the network.");
-    if machine.expect_one(&[&format!("wlan0  ready, address {beginning}"), "No network. Check the cable"]) == 1 {
-        machine.go("Network: try again");
-        machine.expect(&format!("wlan0  ready, address {beginning}"));
-    }
 }

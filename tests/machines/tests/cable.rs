@@ -49,7 +49,7 @@ fn address_vlan_name_server_and_proxy_come_from_the_kernels_arguments_and_from_t
     // By DHCP, first in a VLAN where nobody answers, then in the right one.
     to_the_network_settings(&mut machine, &mut host, &code.text);
     set_address(&mut machine, &[""]);
-    machine.expect("eth0.12  ready, address 192.0.2.1");
+    machine.gets_an_address("eth0.12", "192.0.2.1");
     machine.expect("Error 30  unreachable");
     machine.go("Network settings");
     set_vlan(&mut machine, "13");
@@ -57,7 +57,7 @@ fn address_vlan_name_server_and_proxy_come_from_the_kernels_arguments_and_from_t
     // Without the tag there is no way to the site but the proxy.
     host.site.web.resume();
     set_vlan(&mut machine, "");
-    machine.expect("eth0  ready, address 198.51.100.1");
+    machine.gets_an_address("eth0", "198.51.100.1");
     machine.expect("Error 30  unreachable");
     machine.go("Network settings");
     set_address(&mut machine, &["198.51.100.77/24", "198.51.100.1", ""]);

@@ -159,7 +159,7 @@ pub fn initrd(files: &[(&str, &str)]) -> Vec<u8> {
             None => fs::write(folder.path().join(name), text).unwrap(),
         }
     }
-    let pipe = "find . | cpio -o -H newc --quiet | gzip -n > ../initrd.$$; mv ../initrd.$$ out";
+    let pipe = "find . ! -name out | cpio -o -H newc --quiet | gzip -n >out";
     let _ = Program::new("sh").args(["-c", pipe]).folder(folder.path()).run().ok();
     fs::read(folder.path().join("out")).unwrap()
 }

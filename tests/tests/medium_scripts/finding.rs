@@ -74,7 +74,7 @@ fn a_medium_that_is_a_file_on_a_stick_finds_itself_and_leaves_the_stick_alone() 
 fn a_file_that_is_another_medium_a_link_or_missing_is_none_of_ours_and_nothing_stays_mounted() {
     let argument = "iso-scan/filename=/isos/anode.iso";
     let searched = |machine: Machine| {
-        assert_eq!(machine.run("medium", &["find"]).limit(Duration::from_secs(20)).run().exit, Some(1));
+        assert_eq!(machine.run("medium", &["find"]).limit(Duration::from_secs(60)).run().exit, Some(1));
         assert_eq!(machine.read("run/anode/medium.state"), "none\n");
         let calls = machine.calls();
         assert_eq!(calls.matches("\nmount ").count(), calls.matches("\numount ").count(), "{calls}");
@@ -106,7 +106,7 @@ fn a_foreign_disc_with_a_link_or_a_pipe_in_place_of_its_id_is_none_of_ours() {
         machine.disk("sdb", false, &[&iso()]);
         machine.play("usleep", &passing(20));
         prepare(&machine);
-        assert_eq!(machine.run("medium", &["find"]).limit(Duration::from_secs(20)).run().exit, Some(1));
+        assert_eq!(machine.run("medium", &["find"]).limit(Duration::from_secs(60)).run().exit, Some(1));
         assert_eq!(machine.read("run/anode/medium.state"), "none\n");
         assert!(machine.calls().contains("umount /run/anode/medium\n"), "{}", machine.calls());
     };
@@ -138,6 +138,15 @@ fn the_search_for_a_medium_has_an_end_and_over_the_network_none_begins() {
     machine.write("proc/cmdline", "quiet anode.netboot\n");
     assert_eq!(machine.run("medium", &["find"]).run().exit, Some(1));
     assert_eq!((machine.read("run/anode/medium.state").as_str(), machine.calls().as_str()), ("none\n", ""));
+
+    // It is a word, and no part of one.
+    let machine = Machine::new();
+    machine.write("etc/anode/id", "0123abcd\n");
+    machine.disk("sdb", false, &[&iso()]);
+    machine.write("proc/cmdline", "quiet anode.url=https://anode.netboot.example/ x-anode.netboot\n");
+    machine.play("usleep", &passing(5));
+    assert_eq!(machine.run("medium", &["find"]).run().exit, Some(1));
+    assert!(machine.calls().contains("mount "), "{}", machine.calls());
 }
 
 /// `init` itself is not run here: it mounts what every machine has.

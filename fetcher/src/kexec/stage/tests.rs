@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Read as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::Path;
 
 use anode_bundle::name::{SafePath, Sha256};
@@ -172,6 +172,19 @@ fn a_stage_is_overwritten_and_removed_with_nothing_else() {
         file.read_to_end(&mut bytes).unwrap();
         assert!(!bytes.is_empty() && bytes.iter().all(|byte| *byte == 0), "{name}");
     }
+}
+
+/// On a file system that knows of holes, a stick may hold a file that is larger than itself.
+#[test]
+fn a_file_that_is_all_hole_is_removed_without_writing_what_it_claims() {
+    let folder = TempDir::new().unwrap();
+    staged(folder.path(), &whole(), "quiet").unwrap();
+    let path = folder.path().join("anode-stage/hole");
+    let hole = File::create(&path).unwrap();
+    hole.set_len(1 << 40).unwrap();
+    assert!(unstage(folder.path()).unwrap());
+    assert!(!path.exists());
+    assert!(hole.metadata().unwrap().blocks() * 512 <= 1 << 20);
 }
 
 #[test]

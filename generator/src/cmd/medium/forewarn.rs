@@ -15,7 +15,6 @@ const LINES: usize = 5;
 
 /// Warns of profiles that no medium can install, as the repository has them now. The site may publish others later, so none of it is an error.
 pub(super) fn of_profiles(folder: &Path) {
-    const REMEDY: &str = "run `anode lock`, commit, and publish";
     let loaded = repository::load(folder).ok();
     let Some(found) = loaded.as_ref().and_then(|(repository, _)| bootable(repository).ok()) else {
         return say(
@@ -23,10 +22,12 @@ pub(super) fn of_profiles(folder: &Path) {
         );
     };
     for (profile, url) in found.missing.iter().take(LINES) {
-        say(&format!("warning: `{profile}` can not be installed by a medium yet: `{url}` is not pinned; {REMEDY}"));
+        say(&format!(
+            "warning: `{profile}` can not be installed by a medium yet: `{url}` is not pinned; run `anode lock {profile}`, commit, and publish"
+        ));
     }
     if let Some(more) = found.missing.len().checked_sub(LINES).filter(|more| *more > 0) {
-        say(&format!("warning: {more} more profiles are not pinned; {REMEDY}"));
+        say(&format!("warning: {more} more profiles are not pinned; `anode lock` without a name pins all of them"));
     }
     if found.ready == 0 && !found.missing.is_empty() {
         say("warning: until then, a medium of this site installs nothing");
@@ -40,7 +41,7 @@ pub(super) fn of_profiles(folder: &Path) {
 pub(super) fn of_nothing_pinned(count: usize) -> Result<()> {
     ensure!(
         count > 0,
-        "nothing that profiles boot is pinned, so that with `--mirror` nothing could be installed without a network: run `anode lock`, \
+        "nothing that profiles boot is pinned, so that with `--mirror` nothing could be installed without a network: run `anode lock PROFILE`, \
          commit, publish, and make the medium then"
     );
     Ok(())

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use anode_tests::{Program, files};
+use anode_tests::{Program, files, skip};
 
 use crate::medium::{Medium, kept, release};
 
@@ -122,8 +122,7 @@ fn thousands_of_strange_names_in_the_state_do_no_harm() {
 #[test]
 fn without_any_network_the_state_serves_at_once_and_an_empty_one_says_what_is_wrong() {
     if Program::new("unshare").args(["--map-root-user", "--net", "true"]).run().exit != Some(0) {
-        eprintln!("skipped: this user may not make a network of its own");
-        return;
+        return skip("this user may not make a network of its own");
     }
     let (medium, state, _) = medium();
     let isolated = |state: &Path, mirror: &str| {
