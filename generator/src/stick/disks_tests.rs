@@ -142,7 +142,8 @@ fn what_is_no_whole_disk_is_refused_with_what_would_be() {
     }
     assert_eq!(fake.refusal("/dev/sr0"), "`/dev/sr0` (`sr0`) is no disk on which a medium can be written");
     assert_eq!(fake.refusal("/dev/sdd"), "`/dev/sdd` has no medium in it");
-    assert!(fake.refusal("/dev/sdx").starts_with("looking for `/dev/sdx`"));
+    let absent = "there is no `/dev/sdx`: `anode medium usb` without `--to` lists the removable disks";
+    assert_eq!(fake.refusal("/dev/sdx"), absent);
     fake.write("sys/devices/sdb/ro", "1\n");
     assert!(fake.refusal("/dev/sdb").starts_with("`/dev/sdb` is read-only"));
 }
