@@ -113,6 +113,12 @@ pub fn program_file(path: &Path, text: &str) {
 /// The time in so many days, as the command lines take it.
 #[must_use]
 pub fn in_days(days: u32) -> String {
-    let date = Program::new("date").args(["-u", "-d", &format!("+{days} days"), "+%Y-%m-%dT%H:%M:%SZ"]);
+    moment(&format!("+{days} days"))
+}
+
+/// A time in the words of date(1), such as `1 hour ago`, as the command lines take it.
+#[must_use]
+pub fn moment(words: &str) -> String {
+    let date = Program::new("date").args(["-u", "-d", words, "+%Y-%m-%dT%H:%M:%SZ"]);
     date.run().ok().stdout.trim().to_owned()
 }

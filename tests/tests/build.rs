@@ -5,21 +5,20 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Instant;
 
-use anode_tests::{Kills, Program, Site, SmallDisk, copy_folder, differing, files};
-
-const AT: &str = "2026-11-21T09:00:00Z";
+use anode_tests::{Kills, Program, Site, SmallDisk, copy_folder, differing, files, in_days, moment};
 
 #[test]
 fn building_twice_gives_the_same_bytes_signatures_excepted() {
     let site = Site::new();
-    let _ = site.code(&[Site::SERVER, Site::WORKSTATION], &["--expires", "2027-11-01"]);
+    let _ = site.code(&[Site::SERVER, Site::WORKSTATION], &["--expires", &in_days(300)[..10]]);
+    let epoch = Program::new("date").arg("+%s").run().ok().stdout.trim().to_owned();
     let twin = site.scratch("twin");
     copy_folder(&site.repository(), &twin);
     let build = |repository: &Path, name: &str| {
         let out = site.scratch(name);
         let build =
             anode_tests::anode(["build", "-C"]).arg(repository).arg("--out").arg(&out).env("ANODE_KEYS", site.keys());
-        let _ = build.env("TZ", "Pacific/Apia").env("SOURCE_DATE_EPOCH", epoch()).run().ok();
+        let _ = build.env("TZ", "Pacific/Apia").env("SOURCE_DATE_EPOCH", &epoch).run().ok();
         files(&out)
     };
     let (one, other) = (build(&site.repository(), "one"), build(&twin, "other"));
@@ -32,10 +31,6 @@ fn building_twice_gives_the_same_bytes_signatures_excepted() {
         text.lines().skip(4).collect::<Vec<_>>().join("\n")
     };
     assert_eq!(body(&one), body(&other));
-}
-
-fn epoch() -> String {
-    Program::new("date").args(["-d", AT, "+%s"]).run().ok().stdout.trim().to_owned()
 }
 
 #[test]
@@ -99,7 +94,8 @@ fn what_builds_leave_beside_the_tree_saves_time_and_changes_no_byte_whatever_bec
     write_terms(&site, 100);
     let (left, kept) = (site.repository().join(".anode"), site.scratch("kept"));
     let build = |at: &str| site.build().args(["--at", at]).run().ok();
-    let _ = build("2026-11-21T09:00:00Z");
+    let (first, second) = (moment("2 hours ago"), moment("1 hour ago"));
+    let _ = build(&first);
     // Second names stay second names, as they are for a build.
     let copy = |from: &Path, to: &Path| {
         let _ = fs::remove_dir_all(to);
@@ -110,7 +106,7 @@ fn what_builds_leave_beside_the_tree_saves_time_and_changes_no_byte_whatever_bec
     let rebuilt = |spoil: &dyn Fn(&Path)| {
         copy(&kept, &left);
         spoil(&left);
-        let said = build("2026-11-21T10:00:00Z");
+        let said = build(&second);
         assert_eq!(site.verify(site.tree()).ok().json()["findings"], serde_json::json!([]));
         (files(&site.tree()), said.stderr)
     };
@@ -162,7 +158,7 @@ fn what_builds_leave_beside_the_tree_saves_time_and_changes_no_byte_whatever_bec
     assert_eq!(fs::read(site.scratch("precious/aa/mine")).expect("still there"), b"mine");
     // And a build that nothing was left for has the same objects.
     let fresh = site.scratch("fresh");
-    let _ = site.build().arg("--out").arg(&fresh).args(["--at", "2026-11-21T10:00:00Z"]).run().ok();
+    let _ = site.build().arg("--out").arg(&fresh).args(["--at", &second]).run().ok();
     for (name, bytes) in files(&fresh.join("objects")) {
         assert_eq!(wanted.get(&format!("objects/{name}")), Some(&bytes), "{name}");
     }

@@ -94,6 +94,28 @@ fn a_refresh_that_is_killed_leaves_the_old_copy_or_the_new_one() {
 }
 
 #[test]
+fn a_stick_that_the_kernel_made_read_only_is_said_with_how_to_repair_it_and_its_copy_stays() {
+    let site = published();
+    let Some(disk) = SmallDisk::new(8) else { return };
+    let stick = disk.path();
+    fs::create_dir(stick.join("anode")).expect("a folder");
+    let _ = refresh(&site, stick).run().ok();
+    let before = files(stick);
+    site.change_title("Newer");
+    site.release();
+    disk.read_only(true);
+    let _ = refresh(&site, stick).run().fails(&[
+        "can not be written",
+        "repair it with `fsck.fat -a`",
+        "Read-only file system",
+    ]);
+    assert_eq!(files(stick), before);
+    disk.read_only(false);
+    let _ = refresh(&site, stick).run().ok();
+    assert_eq!(version(&site, stick), site.release_version());
+}
+
+#[test]
 fn the_copy_of_another_site_and_a_folder_that_is_no_stick_are_left_alone() {
     let (site, other) = (published(), published());
     let stick = partition(&site);

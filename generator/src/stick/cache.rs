@@ -84,6 +84,21 @@ impl Cache {
         Ok(Cache { folder, tree, root, mark })
     }
 
+    /// Says what to do where a stick that was written a moment ago can not be written any more. FAT has no journal: pulled out while it was written, it may be
+    /// damaged, and the kernel makes it read-only as soon as it notices (mount(8), `errors=remount-ro`).
+    #[must_use]
+    pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+        let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+        if !causes.any(|cause| cause.kind() == io::ErrorKind::ReadOnlyFilesystem) {
+            return error;
+        }
+        let place = self.folder.display();
+        error.context(format!(
+            "`{place}` can not be written: if the stick has no switch that says so, it was pulled out while it was written, and its file system is damaged. \
+             Unmount it, repair it with `fsck.fat -a` and the name of its device (`findmnt {place}`; of the package dosfstools), mount it, and run the command again"
+        ))
+    }
+
     /// Where the tree lies.
     #[must_use]
     pub fn tree(&self) -> &Path {

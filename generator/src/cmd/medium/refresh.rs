@@ -60,6 +60,10 @@ pub(in crate::cmd) struct Options {
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let now = options.now.unwrap_or_else(clock::now);
     let cache = Cache::find(&Machine::this(), &options.stick)?;
+    refresh(options, &cache, now).map_err(|error| cache.explain(error))
+}
+
+fn refresh(options: &Options, cache: &Cache, now: Moment) -> Result<ExitCode> {
     let mut transport = options.transport()?;
     let site = Site::fetch(&options.repository, &mut transport, now)?;
     let id = SiteId::new(&site.id).map_err(|bad| anyhow!(bad))?;
@@ -67,7 +71,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     if cache.unstage()? {
         say("unstaged    an installation lay ready on the stick, and is removed with its answers");
     }
-    if let Some(newer) = newer_than(&site, &cache, now) {
+    if let Some(newer) = newer_than(&site, cache, now) {
         say(&format!("kept        the stick has timestamp {newer}, and the site says {}", site.timestamp));
         print(&cache.tree().display().to_string())?;
         return Ok(ExitCode::SUCCESS);
