@@ -109,7 +109,8 @@ fn add_the_operator(host: &Host, initrd: &Path) {
     let repair = folder.join("bin/fsck.fat");
     let _ = Program::new("sh").args(["-c", "cp \"$(command -v fsck.fat)\" \"$0\""]).arg(&repair).run().ok();
     let needed = Program::new("ldd").arg(&program).arg(&repair).run().ok().stdout;
-    for library in needed.split_whitespace().filter(|word| word.starts_with('/')) {
+    // Of several programs it says which one it is about.
+    for library in needed.split_whitespace().filter(|word| word.starts_with('/') && !word.ends_with(':')) {
         let place = folder.join(library.trim_start_matches('/'));
         fs::create_dir_all(place.parent().expect("a folder")).expect("a folder");
         fs::copy(library, place).expect("a library");
