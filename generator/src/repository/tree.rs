@@ -27,9 +27,9 @@ const RESERVED: [&str; 5] = ["keys", "nodes", "hooks", "ci", "playbooks"];
 const TIMESTAMP: &str = anode_bundle::name::tree::TIMESTAMP;
 /// Folders at the top that hold something else than a profile.
 const KNOWN: [&str; 4] = ["installers", "snippets", "orgs", "codes"];
+const KNOWN_FILES: [&str; 2] = ["anode.toml", "anode.lock"];
 /// Trees and locks of a build.
 const LEFT_BEHIND: &str = ".anode";
-const KNOWN_FILES: [&str; 2] = ["anode.toml", "anode.lock"];
 
 /// The regular files of a repository.
 pub struct Tree {

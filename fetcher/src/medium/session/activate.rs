@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use anode_bundle::ExitCode;
+use anode_bundle::name::tree::TIMESTAMP;
 use serde::Deserialize;
 use signal_hook::consts::{SIGINT, SIGKILL};
 
@@ -63,7 +64,7 @@ fn is_perhaps_the_copys_fault(exit: ExitCode) -> bool {
 
 /// Is it a copy of a tree, as far as the first byte of it tells?
 fn begins(tree: &Path) -> bool {
-    let opened = Beneath::open(tree).and_then(|tree| tree.read("timestamp.signed"));
+    let opened = Beneath::open(tree).and_then(|tree| tree.read(TIMESTAMP));
     opened.and_then(|mut file| file.read_exact(&mut [0])).is_ok()
 }
 
